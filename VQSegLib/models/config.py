@@ -1,0 +1,90 @@
+"""What a checkpoint needs to rebuild its network and to prepare its input: part of every model card."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from VQSegLib.documents import Document
+
+
+class PreprocessingConfig(Document):
+    """From HU in the input's geometry to network input. Axis order is (k, j, i) = (slice, row, column)."""
+
+    spacing_mm_kji: tuple[float, float, float] | None = Field(
+        default=None, description="Spacing the network was trained at; null keeps the spacing of the input."
+    )
+    window_low: float = Field(default=-1000.0, description="HU mapped to 0 before mean and std are applied.")
+    window_high: float = Field(default=1000.0, description="HU mapped to 1 before mean and std are applied.")
+    mean: tuple[float, ...] = Field(
+        default=(0.5,), description="Subtracted after windowing to [0, 1]; three values repeat a slice into RGB."
+    )
+    std: tuple[float, ...] = Field(default=(0.5,), description="Divides after the mean; as many values as mean.")
+    body_threshold_hu: float | None = Field(
+        default=None, description="Voxels above it (largest component) bound the body crop; null: no crop."
+    )
+    patch_size: tuple[int, ...] | None = Field(
+        default=None,
+        description="Window of the sliding-window inference: (k, j, i) in 3-D, (j, i) in 2-D; null: whole volume or slice.",
+    )
+    overlap: float = Field(default=0.5, ge=0.0, lt=1.0, description="Share of a window shared with its neighbour.")
+
+    @model_validator(mode="after")
+    def _check(self) -> PreprocessingConfig:
+        if self.window_high <= self.window_low:
+            msg = f"window_high ({self.window_high}) must be above window_low ({self.window_low})"
+            raise ValueError(msg)
+        if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
+            msg = f"mean and std need one or three values each, given {len(self.mean)} and {len(self.std)}"
+            raise ValueError(msg)
+        return self
+
+
+class ConvEncoderConfig(Document):
+    """Residual convolutional encoder (and mirrored decoders) built from MONAI blocks."""
+
+    kind: Literal["conv"] = "conv"
+    channels: tuple[int, ...] = Field(default=(32, 64, 128, 256), description="Width per stage, fine to coarse.")
+    strides: tuple[tuple[int, ...], ...] = Field(
+        default=((1, 1), (2, 2), (2, 2), (2, 2)), description="Stride per stage and spatial axis, fine to coarse."
+    )
+    skip: bool = Field(default=True, description="Unquantized finer stages also reach the segmentation decoder.")
+
+
+class Dinov2EncoderConfig(Document):
+    """DINOv2 vision transformer (transformers) with a DPT head; 2-D only."""
+
+    kind: Literal["dinov2"] = "dinov2"
+    hidden_size: int = 384
+    num_layers: int = 12
+    num_heads: int = 6
+    patch_size: int = 14
+    image_size: int = Field(default=518, description="Side the position embedding was made for, pixels.")
+    layers: tuple[int, int, int, int] = Field(default=(2, 5, 8, 11), description="0-based blocks whose output is used.")
+    dpt_features: int = 64
+    dpt_channels: tuple[int, int, int, int] = (48, 96, 192, 384)
+    weights: str | None = Field(
+        default=None, description="Local folder or hub id of pre-trained weights to start training from."
+    )
+
+
+class QuantizerConfig(Document):
+    """Vector quantizer between encoder and decoders."""
+
+    kind: Literal["simvq", "ema"] = "simvq"
+    codebook_size: int = Field(default=1024, ge=2)
+    code_dim: int = Field(default=64, ge=1, description="Width of a code; features are projected when it differs.")
+
+
+class NetworkConfig(Document):
+    """Network: encoder, optional vector quantizer, segmentation decoder, optional image decoder."""
+
+    spatial_dims: Literal[2, 3] = 2
+    in_channels: int = Field(default=1, ge=1, description="Channels of the input; 2-D: neighbouring slices or RGB.")
+    num_classes: int = Field(ge=2, description="Background included.")
+    encoder: ConvEncoderConfig | Dinov2EncoderConfig = Field(
+        default_factory=ConvEncoderConfig, discriminator="kind"
+    )
+    quantizer: QuantizerConfig | None = Field(default_factory=QuantizerConfig, description="null: no quantizer (vq off).")
+    image_decoder: bool = Field(default=False, description="Second decoder that reconstructs the input (dual branch).")
