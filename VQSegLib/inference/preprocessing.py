@@ -85,7 +85,7 @@ def resample_to_model_grid(volume: Volume, config: PreprocessingConfig) -> Model
     Without a change of spacing the array is a view of the input, so a large CT costs no memory.
     """
     canonical = to_canonical(volume)
-    shape = compute_grid_shape(canonical, config.spacing_mm_kji)
+    shape = compute_grid_shape(canonical, config.target_spacing_mm_kji(canonical.spacing_mm_kji))
     array = canonical.array
     if shape != canonical.shape_kji:
         array = resample_image(array, shape, minimum=AIR_HU)
@@ -111,7 +111,7 @@ def prepare_label_map(label: Volume, image: Volume, config: PreprocessingConfig)
             f"{_rounded(image.spacing_mm_kji)} mm (or another origin or direction); resample it to the image first."
         )
         raise VolumeError(msg)
-    shape = compute_grid_shape(canonical, config.spacing_mm_kji)
+    shape = compute_grid_shape(canonical, config.target_spacing_mm_kji(canonical.spacing_mm_kji))
     if shape == canonical.shape_kji:
         return np.ascontiguousarray(canonical.array)
     return resample_label_map(canonical.array, shape)

@@ -16,12 +16,12 @@ AnyMethodConfig = SupervisedConfig | VQSegConfig
 
 
 def build_method(
-    config: AnyMethodConfig, student: VQSegNet, preprocessing: PreprocessingConfig, max_steps: int, seed: int
+    config: AnyMethodConfig, student: VQSegNet, preprocessing: PreprocessingConfig, max_steps: int
 ) -> Method:
     """Build the method a configuration names around ``student``."""
     if isinstance(config, VQSegConfig):
-        return VQSeg(config, student, preprocessing, max_steps, seed)
-    return Supervised(config, student, preprocessing, max_steps, seed)
+        return VQSeg(config, student, preprocessing, max_steps)
+    return Supervised(config, student, preprocessing, max_steps)
 
 
 __all__ = ["METHODS", "AnyMethodConfig", "Method", "build_method"]

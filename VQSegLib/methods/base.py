@@ -57,7 +57,8 @@ class MethodConfig(Document):
 class Method(nn.Module):
     """Student, optional teacher and losses of one method; the trainer owns loop, optimizer and data.
 
-    Subclasses implement :meth:`forward`. Everything that must survive a resume is a submodule or a buffer.
+    Subclasses implement :meth:`forward`. Everything that must survive a resume is a submodule or a buffer. Random draws use
+    PyTorch's global generator, which the trainer seeds before every step, so that a resumed run draws the same.
 
     Attributes:
         student: The network being trained.
@@ -66,13 +67,12 @@ class Method(nn.Module):
 
     uses_unlabeled: ClassVar[bool] = False
 
-    def __init__(self, student: VQSegNet, preprocessing: PreprocessingConfig, max_steps: int, seed: int) -> None:
+    def __init__(self, student: VQSegNet, preprocessing: PreprocessingConfig, max_steps: int) -> None:
         super().__init__()
         self.student = student
         self.teacher: VQSegNet | None = None
         self.preprocessing = preprocessing
         self.max_steps = max_steps
-        self.seed = seed
 
     def forward(self, batch: Batch, step: int) -> StepResult:
         """Return loss and logs of training step ``step`` (0-based)."""
@@ -84,7 +84,3 @@ class Method(nn.Module):
     def inference_network(self) -> VQSegNet:
         """Return the network that validation scores and the checkpoint keeps."""
         return self.student
-
-    def generator(self, step: int, device: torch.device) -> torch.Generator:
-        """Return a random source that depends on seed and step only, so that a resumed run draws the same."""
-        return torch.Generator(device=device).manual_seed(self.seed * 1_000_003 + step)

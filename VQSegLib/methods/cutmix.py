@@ -12,10 +12,10 @@ AREA = (0.02, 0.4)
 PROBABILITY = 0.5
 
 
-def draw_boxes(batch: int, spatial: Sequence[int], generator: torch.Generator, device: torch.device) -> Tensor:
+def draw_boxes(batch: int, spatial: Sequence[int], device: torch.device) -> Tensor:
     """Return ``(batch, *spatial)`` bool: inside the box of each sample; half of the samples get none."""
     inside = torch.zeros((batch, *spatial), dtype=torch.bool, device=device)
-    draws = torch.rand((batch, 2 + len(spatial) * 2), generator=generator, device=device).tolist()
+    draws = torch.rand((batch, 2 + len(spatial) * 2), device=device).tolist()
     for sample, (use, share, *rest) in enumerate(draws):
         if use >= PROBABILITY:
             continue

@@ -40,9 +40,8 @@ class Supervised(Method):
         student: VQSegNet,
         preprocessing: PreprocessingConfig,
         max_steps: int,
-        seed: int,
     ) -> None:
-        super().__init__(student, preprocessing, max_steps, seed)
+        super().__init__(student, preprocessing, max_steps)
         self.config = config
         if config.ema_decay is not None:
             self.teacher = build_teacher_network(student)

@@ -56,9 +56,8 @@ class VQSeg(Method):
         student: VQSegNet,
         preprocessing: PreprocessingConfig,
         max_steps: int,
-        seed: int,
     ) -> None:
-        super().__init__(student, preprocessing, max_steps, seed)
+        super().__init__(student, preprocessing, max_steps)
         self.config = config
         self.teacher: VQSegNet = build_teacher_network(student)
         self.register_buffer("temperature", torch.zeros((), dtype=torch.float64))
@@ -71,20 +70,20 @@ class VQSeg(Method):
 
     def forward(self, batch: Batch, step: int) -> StepResult:
         """Return the whole objective for one batch."""
-        config, generator = self.config, self.generator(step, batch.labeled.device)
+        config = self.config
         if batch.unlabeled_weak is None or batch.unlabeled_strong is None:
             msg = "method vqseg needs unlabeled patches"
             raise RuntimeError(msg)
         with torch.no_grad():
             teacher_logits = self.teacher(batch.unlabeled_weak)
         pseudo_label, mask_ratio = masked_pseudo_labels(teacher_logits, config.confidence_threshold)
-        strong, strong_labels = self._strong_views(batch.unlabeled_strong, pseudo_label, generator)
+        strong, strong_labels = self._strong_views(batch.unlabeled_strong, pseudo_label)
         views = self._encode(batch, strong)
         logs = {"ssl/mask_ratio": mask_ratio}
 
         terms = {"loss/supervised": config.labeled_weight * self._supervised(views, batch)}
         weight = config.consistency_weight * sigmoid_rampup(step, config.rampup_steps)
-        consistency = self._consistency(views, strong_labels, pseudo_label, step, generator, logs)
+        consistency = self._consistency(views, strong_labels, pseudo_label, step, logs)
         terms["loss/consistency"] = weight * consistency
         terms |= self._reconstruction(views, weight)
         terms |= self._codebook_terms(views, logs)
@@ -100,15 +99,13 @@ class VQSeg(Method):
         """Return the teacher: the average of the student scores higher on validation."""
         return self.teacher
 
-    def _strong_views(
-        self, strong: Tensor, pseudo_label: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
+    def _strong_views(self, strong: Tensor, pseudo_label: Tensor) -> tuple[Tensor, Tensor]:
         """Return strong views ``(V * B, C, *spatial)`` and their pseudo-labels, CutMix applied where it is on."""
         count = strong.shape[1]
         images, labels = list(strong), [pseudo_label] * len(strong)
         if self.config.cutmix and count > 1:
             for view, image in enumerate(images):
-                inside = draw_boxes(count, image.shape[2:], generator, image.device)
+                inside = draw_boxes(count, image.shape[2:], image.device)
                 images[view] = paste(inside, image, image.flip(0))
                 labels[view] = paste(inside, pseudo_label, pseudo_label.flip(0))
         return torch.cat(images), torch.cat(labels)
@@ -141,7 +138,6 @@ class VQSeg(Method):
         strong_labels: Tensor,
         pseudo_label: Tensor,
         step: int,
-        generator: torch.Generator,
         logs: dict[str, float],
     ) -> Tensor:
         """Return the mean of the strong-view and perturbed-code terms (one term where QPM works on strong views)."""
@@ -149,12 +145,12 @@ class VQSeg(Method):
         perturb = config.qpm and step >= config.qpm_warmup * self.max_steps
         features, quantized = views.cut(views.strong)
         if perturb and config.qpm_on == "strong":
-            quantized = self._perturbed(views, views.strong, step, generator, logs)
+            quantized = self._perturbed(views, views.strong, step, logs)
         logits = self.student.decode(features, quantized, size)
         terms = [segmentation_loss(logits, strong_labels, config.segmentation_loss)]
         if perturb and config.qpm_on == "weak":
             features, clean = views.cut(views.weak)
-            quantized = self._perturbed(views, views.weak, step, generator, logs)
+            quantized = self._perturbed(views, views.weak, step, logs)
             logits = self.student.decode(features, quantized, size)
             terms.append(segmentation_loss(logits, pseudo_label, config.segmentation_loss))
             if step % config.code_perturbation.refresh_steps == 0:
@@ -164,7 +160,7 @@ class VQSeg(Method):
         return torch.stack(terms).mean()
 
     def _perturbed(
-        self, views: _Views, part: slice, step: int, generator: torch.Generator, logs: dict[str, float]
+        self, views: _Views, part: slice, step: int, logs: dict[str, float]
     ) -> Tensor:
         """Return post-quantization features of ``part`` with perturbed codes, straight-through to the features."""
         quantizer, quantized = self.student.quantizer, views.quantized
@@ -178,7 +174,7 @@ class VQSeg(Method):
         elif step % config.refresh_steps == 0 or self.temperature == 0:
             self.temperature.fill_(calibrate_temperature(codes, quantized.indices.unique(), config))
         before = quantized.indices[part]
-        after = perturb_codes(before, codes, config, float(self.temperature), generator)
+        after = perturb_codes(before, codes, config, float(self.temperature))
         change, jump = measure_perturbation(before, after, codes.detach())
         logs |= {"vq/perturbation_rate": change, "vq/perturbation_jump": jump}
         return quantizer.requantize(quantized.latents[part], F.embedding(after, codes))

@@ -92,7 +92,7 @@ def calibrate_temperature(codes: Tensor, used: Tensor, config: CodePerturbationC
 
 
 def perturb_codes(
-    indices: Tensor, codes: Tensor, config: CodePerturbationConfig, temperature: float, generator: torch.Generator | None
+    indices: Tensor, codes: Tensor, config: CodePerturbationConfig, temperature: float, generator: torch.Generator | None = None
 ) -> Tensor:
     """Return perturbed indices of the same shape; no gradient flows through the sampling.
 

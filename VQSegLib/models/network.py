@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's usual name
 
@@ -31,6 +32,9 @@ class VQSegNet(nn.Module):
         self.quantizer = build_quantizer(dim, config.quantizer) if config.quantizer else None
         self.feature_dim = dim
         self.size_divisor: tuple[int, ...] = self.encoder.size_divisor
+        # Convolutions run on channels-last maps on CPU and GPU; one layout from end to end saves a copy per layer.
+        self.memory_format = torch.channels_last if config.spatial_dims == 2 else torch.channels_last_3d
+        self.to(memory_format=self.memory_format)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits ``(B, num_classes, *spatial)`` of ``x`` ``(B, in_channels, *spatial)``."""
@@ -40,7 +44,7 @@ class VQSegNet(nn.Module):
 
     def encode(self, x: Tensor) -> list[Tensor]:
         """Return the encoder's maps; the last one is what gets quantized."""
-        features: list[Tensor] = self.encoder(x)
+        features: list[Tensor] = self.encoder(x.contiguous(memory_format=self.memory_format))
         return features
 
     def quantize(self, features: Sequence[Tensor]) -> Quantized | None:
