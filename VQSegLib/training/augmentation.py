@@ -1,0 +1,96 @@
+"""Weak (geometric) and strong (intensity) augmentation of patches, with MONAI transforms."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from monai.transforms import AdjustContrast, Affine, GaussianSmooth
+from torch import Tensor
+
+from VQSegLib.labels import LabelTable
+from VQSegLib.training.config import AugmentationConfig
+
+MARGIN = 1.4
+"""Patches are cut larger by this factor, so that rotating and shrinking draws real voxels into the corners."""
+
+
+class WeakView(NamedTuple):
+    """Geometrically augmented patch: image ``(C, *spatial)`` and target ``(*spatial)`` or None."""
+
+    image: Tensor
+    target: Tensor | None
+
+
+def mirrored_classes(labels: LabelTable) -> tuple[int, ...] | None:
+    """Return for each class the class that it becomes in a mirrored patient; None when a partner is missing.
+
+    Pairs are labels of the same coded type with the modifiers Left and Right.
+    """
+    sides = {"Left": "Right", "Right": "Left"}
+    by_code = {
+        (label.type.value if label.type else label.name, label.modifier.meaning if label.modifier else ""): index
+        for index, label in enumerate(labels.labels, start=1)
+    }
+    partners = [0]
+    for (code, side), _ in sorted(by_code.items(), key=lambda item: item[1]):
+        partner = by_code.get((code, sides.get(side, side)))
+        if partner is None:
+            return None
+        partners.append(partner)
+    return tuple(partners)
+
+
+def weak_view(
+    image: Tensor,
+    target: Tensor | None,
+    patch_size: tuple[int, ...],
+    config: AugmentationConfig,
+    mirror: tuple[int, ...] | None,
+    rng: np.random.Generator,
+) -> WeakView:
+    """Rotate, scale and mirror a patch and its target alike.
+
+    Args:
+        image: ``(C, *larger)`` normalized intensities, cut :data:`MARGIN` larger than the patch.
+        target: ``(*larger)`` int64 classes, or None.
+        patch_size: Spatial size of the result.
+        config: Ranges.
+        mirror: Classes of a mirrored patient, see :func:`mirrored_classes`; None forbids mirroring.
+        rng: Source of randomness.
+    """
+    dims = len(patch_size)
+    angles = np.radians(rng.uniform(-config.rotation_degrees, config.rotation_degrees, 1 if dims == 2 else 3))
+    scale = rng.uniform(1 - config.scale, 1 + config.scale, dims)
+    options = {"rotate_params": tuple(angles), "scale_params": tuple(scale), "spatial_size": patch_size}
+    place = {"padding_mode": "border", "image_only": True}
+    image = torch.as_tensor(Affine(**options, mode="bilinear", **place)(image)).float()
+    if target is not None:
+        moved = Affine(**options, mode="nearest", **place)(target.unsqueeze(0).float())
+        target = torch.as_tensor(moved)[0].round().long()
+    if mirror is not None and config.mirror_left_right and rng.random() < 0.5:
+        image = image.flip(-1)
+        if target is not None:
+            # Indexing with the ignored value (-1) reads the last entry, which is therefore the ignored value itself.
+            target = torch.tensor([*mirror, -1])[target.flip(-1)]
+    return WeakView(image.contiguous(), None if target is None else target.contiguous())
+
+
+def strong_view(image: Tensor, config: AugmentationConfig, rng: np.random.Generator) -> Tensor:
+    """Return a copy of ``image`` ``(C, *spatial)`` with changed brightness, contrast, gamma, blur and noise."""
+    out = image.clone()
+    if config.blur_voxels and rng.random() < 0.5:
+        out = torch.as_tensor(GaussianSmooth(rng.uniform(0.3, max(0.3, config.blur_voxels)))(out))
+    if config.contrast:
+        mean = out.mean()
+        out = (out - mean) * rng.uniform(1 - config.contrast, 1 + config.contrast) + mean
+    if config.brightness:
+        out = out + rng.uniform(-config.brightness, config.brightness) * out.std()
+    if config.gamma and rng.random() < 0.5:
+        out = torch.as_tensor(AdjustContrast(gamma=rng.uniform(1 - config.gamma, 1 + config.gamma))(out))
+    if config.noise:
+        seed = int(rng.integers(2**31))
+        noise = torch.randn(out.shape, generator=torch.Generator().manual_seed(seed))
+        out = out + noise * rng.uniform(0, config.noise)
+    return out.float().contiguous()
