@@ -83,8 +83,8 @@ class NetworkConfig(Document):
     spatial_dims: Literal[2, 3] = 2
     in_channels: int = Field(default=1, ge=1, description="Channels of the input; 2-D: neighbouring slices or RGB.")
     num_classes: int = Field(ge=2, description="Background included.")
-    encoder: ConvEncoderConfig | Dinov2EncoderConfig = Field(
-        default_factory=ConvEncoderConfig, discriminator="kind"
+    encoder: ConvEncoderConfig | Dinov2EncoderConfig = Field(default_factory=ConvEncoderConfig, discriminator="kind")
+    quantizer: QuantizerConfig | None = Field(
+        default_factory=QuantizerConfig, description="null: no quantizer (vq off)."
     )
-    quantizer: QuantizerConfig | None = Field(default_factory=QuantizerConfig, description="null: no quantizer (vq off).")
     image_decoder: bool = Field(default=False, description="Second decoder that reconstructs the input (dual branch).")

@@ -1,0 +1,144 @@
+"""What a file must be to count as one 3-D volume, and the sentence for the user when it is not."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk  # noqa: N813 - the library's own convention
+
+from VQSegLib.errors import VolumeError
+from VQSegLib.volume import Array, Volume
+
+MIN_SIDE = 3
+"""Fewer slices than this are a picture, not a volume: no surface, no distance and no slice spacing can be trusted."""
+_RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0])
+_COMPLEX = {sitk.sitkComplexFloat32, sitk.sitkComplexFloat64}
+_READ_CHUNK_BYTES = 1 << 22
+
+
+def check_header(reader: sitk.ImageFileReader, path: Path) -> None:
+    """Refuse, before any voxel is read, what cannot be one scalar 3-D volume.
+
+    Raises:
+        VolumeError: One sentence with the reason.
+    """
+    size = reader.GetSize()
+    if len(size) > 3 and any(side > 1 for side in size[3:]):
+        times = "x".join(str(side) for side in size)
+        msg = f"'{path}' has {len(size)} dimensions ({times}), but one 3-D volume is needed; export one time point."
+        raise VolumeError(msg)
+    if len(size) < 3 or min(size[:3]) < MIN_SIDE:
+        shown = "x".join(str(side) for side in size)
+        msg = (
+            f"'{path}' is {shown} voxels large, but a volume needs at least {MIN_SIDE} slices (and as many rows and "
+            "columns); load the whole scan."
+        )
+        raise VolumeError(msg)
+    if reader.GetPixelIDValue() in _COMPLEX:
+        msg = f"'{path}' holds complex numbers, but one real value a voxel is needed; export the magnitude."
+        raise VolumeError(msg)
+    if reader.GetNumberOfComponents() != 1:
+        msg = (
+            f"'{path}' holds {reader.GetNumberOfComponents()} values a voxel (a color image or a vector field), but "
+            "one is needed; give the CT itself."
+        )
+        raise VolumeError(msg)
+
+
+def check_is_complete(reader: sitk.ImageFileReader, path: Path) -> None:
+    """Refuse a truncated NIfTI file, which ITK reads without complaint, filling the missing slices with rubbish.
+
+    Raises:
+        VolumeError: If the file holds fewer voxels than its header says.
+    """
+    name = path.name.lower()
+    if not name.endswith((".nii", ".nii.gz")):
+        return
+    bits = int(reader.GetMetaData("bitpix")) if reader.HasMetaDataKey("bitpix") else 8
+    needed = int(np.prod(reader.GetSize(), dtype=np.int64)) * bits // 8
+    if (_uncompressed_size(path, needed) if name.endswith(".gz") else path.stat().st_size) < needed:
+        raise VolumeError(_truncated_sentence(path))
+
+
+def _uncompressed_size(path: Path, needed: int) -> int:
+    """Return how many bytes a gzip file unpacks to, by its trailer when that is plausible, else by unpacking it."""
+    with path.open("rb") as stream:
+        if stream.read(2) != b"\x1f\x8b":
+            return path.stat().st_size
+        stream.seek(-4, 2)
+        trailer = int.from_bytes(stream.read(4), "little")
+    # The header takes 348 to a few thousand bytes; half a file ends with four bytes that hardly ever fit.
+    if 0 <= trailer - needed % (1 << 32) <= 1 << 16:
+        return needed
+    total = 0
+    try:
+        with gzip.open(path) as unpacked:
+            while block := unpacked.read(_READ_CHUNK_BYTES):
+                total += len(block)
+    except (EOFError, OSError, zlib.error) as error:
+        raise VolumeError(_truncated_sentence(path)) from error
+    return total
+
+
+def _truncated_sentence(path: Path) -> str:
+    return f"'{path}' is truncated: it ends before its last voxel; copy or export it again."
+
+
+def read_error_sentence(error: RuntimeError, path: Path) -> str:
+    """Return the sentence for an exception of SimpleITK's readers."""
+    text = str(error)
+    if "orthonormal" in text or "non-orthogonal" in text:
+        return sheared_sentence(path)
+    if "Unable to determine ImageIO" in text:
+        return f"'{path}' is not an image of the kind its name says (or is damaged); export it again."
+    return f"'{path}' cannot be read, it seems damaged or truncated; export or copy it again."
+
+
+def sheared_sentence(path: Path) -> str:
+    """Return the sentence for axes that are not perpendicular, as a tilted gantry makes them."""
+    return (
+        f"'{path}' has axes that are not perpendicular (tilted gantry?), so distances would be wrong; resample it to "
+        "a rectangular grid first, for example in 3D Slicer with Acquisition geometry regularization, then export."
+    )
+
+
+def image_to_volume(image: sitk.Image, path: Path) -> Volume:
+    """Turn a SimpleITK image into a :class:`Volume`.
+
+    Raises:
+        VolumeError: If values are not finite, or the axes have no length or are not perpendicular.
+    """
+    while image.GetDimension() > 3:
+        image = image[..., 0]
+    direction = np.array(image.GetDirection()).reshape(3, 3)
+    spacing_ijk = np.array(image.GetSpacing())
+    if not (np.isfinite(spacing_ijk).all() and (spacing_ijk > 0).all()):
+        msg = f"'{path}' gives a voxel spacing of {tuple(spacing_ijk)} mm, but it must be above 0; correct its header."
+        raise VolumeError(msg)
+    if not np.allclose(direction.T @ direction, np.eye(3), atol=1e-3):
+        raise VolumeError(sheared_sentence(path))
+    affine = np.eye(4)
+    affine[:3, :3] = _RAS_FROM_LPS @ direction * spacing_ijk
+    affine[:3, 3] = _RAS_FROM_LPS @ np.array(image.GetOrigin())
+    return Volume(_narrowed(sitk.GetArrayFromImage(image), path), affine)
+
+
+def _narrowed(array: Array, path: Path) -> Array:
+    """Return int16 where that loses nothing; float64 becomes float32."""
+    if array.dtype in (np.uint8, np.int16):
+        return array
+    is_float = np.issubdtype(array.dtype, np.floating)
+    low, high = array.min(), array.max()
+    if is_float and not (np.isfinite(low) and np.isfinite(high)):
+        count = int(np.count_nonzero(~np.isfinite(array)))
+        msg = f"'{path}' has {count} voxels that are not finite numbers (NaN or infinite); replace them by -1024 first."
+        raise VolumeError(msg)
+    limits = np.iinfo(np.int16)
+    if limits.min <= low and high <= limits.max:
+        whole = array.astype(np.int16)
+        if not is_float or np.array_equal(whole, array):
+            return whole
+    return array.astype(np.float32) if array.dtype == np.float64 else array
