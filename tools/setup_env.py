@@ -45,7 +45,8 @@ def main():
     purpose = sys.argv[1] if len(sys.argv) > 1 else "test"
     try:
         if purpose not in EXTRAS:
-            raise SetupError("Set-up for '{}' is not known; choose one of {}.".format(purpose, ", ".join(EXTRAS)))
+            msg = "Set-up for '{}' is not known; choose one of {}.".format(purpose, ", ".join(EXTRAS))
+            raise SetupError(msg)
         if is_done(purpose):
             return 0
         python = find_python()
@@ -100,12 +101,13 @@ def find_python():
             continue
         if version in ("3.11", "3.12", "3.13"):
             return name
-    raise SetupError(
+    msg = (
         "VQSeg needs Python 3.11, 3.12 or 3.13 and none was found; install one, for example with\n"
         "    {}apt-get install python3.12 python3.12-venv\n"
         "(Debian 12: python3.11 python3.11-venv; Debian 13: python3.13 python3.13-venv), "
         "or name yours: make PYTHON=/path/to/python3.12 ...".format(sudo())
     )
+    raise SetupError(msg)
 
 
 def make_venv(python):
@@ -120,12 +122,13 @@ def make_venv(python):
     )
     if result.returncode != 0:
         shutil.rmtree(str(VENV), ignore_errors=True)
-        raise SetupError(
+        msg = (
             "{}\nPython's venv module does not work; on Debian or Ubuntu install it with\n"
             "    {}apt-get install python{}-venv\nand start again.".format(
                 result.stdout.decode(errors="replace").strip(), sudo(), wanted
             )
         )
+        raise SetupError(msg)
 
 
 def python_version(python):
@@ -139,7 +142,8 @@ def install(purpose):
     install_torch()
     target = "{}[{}]".format(ROOT, EXTRAS[purpose])
     if pip("--editable", target) != 0:
-        raise SetupError("The packages could not be installed; see pip's message above, then start again.")
+        msg = "The packages could not be installed; see pip's message above, then start again."
+        raise SetupError(msg)
 
 
 def install_torch():
@@ -151,7 +155,8 @@ def install_torch():
             return
         print("torch could not be installed from {}; trying the usual index.".format(CPU_INDEX), flush=True)
     if pip(requirement) != 0:
-        raise SetupError("torch could not be installed; see pip's message above, then start again.")
+        msg = "torch could not be installed; see pip's message above, then start again."
+        raise SetupError(msg)
 
 
 def can_reach_cpu_index():
@@ -191,7 +196,9 @@ def explain_import_failure(output):
         return "The installed packages do not work: {}".format(last)
     package = LIBRARY_PACKAGES.get(missing.group(1))
     if package is None:
-        return "The system library {} is missing; install the package that holds it and start again.".format(missing.group(1))
+        return "The system library {} is missing; install the package that holds it and start again.".format(
+            missing.group(1)
+        )
     return "The system library {} is missing; install it with\n    {}apt-get install {}\nand start again.".format(
         missing.group(1), sudo(), package
     )
