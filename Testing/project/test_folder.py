@@ -23,6 +23,7 @@ TABLE = LabelTable(
     labels=(Label(value=1, name="Cord", color=(1, 2, 3)), Label(value=5, name="Larynx", color=(4, 5, 6)))
 )
 AFFINE = np.array([[-1.5, 0, 0, 40.0], [0, -1.5, 0, 30.0], [0, 0, 3.0, -100.0], [0, 0, 0, 1.0]])
+SHIFTED_AFFINE = AFFINE + np.outer([1, 0, 0, 0], [0, 0, 0, 2])
 
 
 def make_image(seed: int = 0) -> Volume:
@@ -85,7 +86,7 @@ def test_case_folder_holds_no_name_from_outside(project: Project) -> None:
     ("label", "words"),
     [
         (make_label(1, shape=(4, 6, 7)), "shape"),
-        (make_label(1, affine=AFFINE + np.eye(4)[:, [3, 1, 2, 0]] * 2), "elsewhere"),
+        (make_label(1, affine=SHIFTED_AFFINE), "elsewhere"),
         (make_label(1, 7), "7"),
         (make_label(), "empty"),
     ],
@@ -114,12 +115,9 @@ def test_unknown_split_is_refused(project: Project) -> None:
         project.add_case(make_image(), None, split="training")
 
 
-@pytest.mark.parametrize(
-    "array", [np.zeros((2, 3), np.int16), np.full((2, 3, 4), np.nan, np.float32)], ids=["two axes", "not a number"]
-)
-def test_image_that_is_no_scan_is_refused(project: Project, array: np.ndarray) -> None:
-    with pytest.raises(ProjectError, match=r"3-D|not numbers"):
-        project.add_case(Volume(array, AFFINE), None, split="train")
+def test_image_with_values_that_are_not_numbers_is_refused(project: Project) -> None:
+    with pytest.raises(ProjectError, match="not numbers"):
+        project.add_case(Volume(np.full((3, 3, 4), np.nan, np.float32), AFFINE), None, split="train")
 
 
 def test_scans_of_one_patient_share_a_split(project: Project) -> None:
@@ -221,7 +219,7 @@ def test_failed_write_leaves_nothing(project: Project, monkeypatch: pytest.Monke
     def fail(*_args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("VQSegLib.project.case_writer.sync_file", fail)
+    monkeypatch.setattr("VQSegLib.project.case_writer.hash_file", fail)
     with pytest.raises(ProjectError, match="No space left"):
         project.add_case(make_image(), make_label(1), split="train")
     assert project.cases() == []

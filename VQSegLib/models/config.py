@@ -31,7 +31,7 @@ class PreprocessingConfig(Document):
     )
     patch_size: tuple[int, ...] | None = Field(
         default=None,
-        description="Window of the sliding-window inference: (k, j, i) in 3-D, (j, i) in 2-D; null: whole volume or slice.",
+        description="Window of the sliding-window inference: (k, j, i) in 3-D, (j, i) in 2-D; null: all.",
     )
     overlap: float = Field(default=0.5, ge=0.0, lt=1.0, description="Share of a window shared with its neighbour.")
 

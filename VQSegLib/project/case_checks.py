@@ -13,16 +13,11 @@ _CORNER_TOLERANCE_VOXELS = 0.05
 
 
 def check_image(image: Volume) -> None:
-    """Refuse an image that is not three-dimensional or holds values that are not finite.
+    """Refuse an image that holds values that are not finite.
 
     Raises:
         ProjectError: One sentence that says what is wrong.
     """
-    if image.array.ndim != 3:
-        msg = (
-            f"The image has {image.array.ndim} axes; a case needs a 3-D volume, so export a single volume and add that."
-        )
-        raise ProjectError(msg)
     if not all(np.isfinite(plane).all() for plane in image.array):
         msg = "The image holds values that are not numbers (NaN or infinity); export it again with HU values only."
         raise ProjectError(msg)

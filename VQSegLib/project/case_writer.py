@@ -7,12 +7,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from filelock import FileLock, Timeout
 
 from VQSegLib import __version__
 from VQSegLib.errors import ProjectError
-from VQSegLib.image_files import save_volume
+from VQSegLib.image_files import save_label_map, save_volume
 from VQSegLib.labels import LabelTable
 from VQSegLib.project.case_checks import check_image, check_label
 from VQSegLib.project.cases import (
@@ -29,7 +28,7 @@ from VQSegLib.project.cases import (
     label_name,
     make_id,
 )
-from VQSegLib.project.durable_files import hash_file, replace, sync_file, sync_folder, write_text_atomically
+from VQSegLib.project.durable_files import hash_file, rename_folder, write_text
 from VQSegLib.project.leftovers import temporary_name
 from VQSegLib.volume import Volume
 
@@ -59,7 +58,7 @@ class CaseWriter:
         """
         split = _parse_split(split)
         check_image(image)
-        checked = None if label is None else Volume(check_label(image, label, self._labels), image.affine_ijk_to_ras)
+        checked = None if label is None else image.with_array(check_label(image, label, self._labels))
         voxel_sha256 = hash_voxels(image.array)
         building = self._folder / temporary_name()
         try:
@@ -68,8 +67,7 @@ class CaseWriter:
                 _refuse_duplicate(known, voxel_sha256)
                 patient = _resolve_patient(known, patient_id, split)
                 record = self._build(building, image, checked, split, patient, voxel_sha256)
-                replace(building, self._folder / record.case_id)
-                sync_folder(self._folder)
+                rename_folder(building, self._folder / record.case_id)
         except Timeout as exc:
             msg = f"Another program has been writing to '{self._folder}' for {_LOCK_SECONDS:.0f} s; try again later."
             raise ProjectError(msg) from exc
@@ -86,11 +84,12 @@ class CaseWriter:
         """Write all files of the case into ``folder``, flushed to disk, ``case.json`` last."""
         folder.mkdir()
         provenance = Provenance(created=_utc_now(), software=f"vqseg {__version__}")
-        image_sha256 = _save(folder / IMAGE_NAME, image)
+        save_volume(folder / IMAGE_NAME, image)
         labels: tuple[LabelRevision, ...] = ()
         if label is not None:
             name = label_name(1)
-            sha256 = _save(folder / name, label)
+            save_label_map(folder / name, label)
+            sha256 = hash_file(folder / name)
             labels = (LabelRevision(revision=1, name=name, sha256=sha256, provenance=provenance),)
         record = CaseRecord(
             case_id=make_id("case"),
@@ -98,19 +97,12 @@ class CaseWriter:
             state=CaseState.QUEUED if labels else CaseState.UNLABELED,
             split=split,
             geometry=Geometry.of(image),
-            image=ImageFile(sha256=image_sha256, voxel_sha256=voxel_sha256),
+            image=ImageFile(sha256=hash_file(folder / IMAGE_NAME), voxel_sha256=voxel_sha256),
             labels=labels,
             provenance=provenance,
         )
-        write_text_atomically(folder / RECORD_NAME, record.model_dump_json(indent=2))
+        write_text(folder / RECORD_NAME, record.model_dump_json(indent=2))
         return record
-
-
-def _save(path: Path, volume: Volume) -> str:
-    """Save and flush one volume; return the SHA-256 of the file."""
-    save_volume(path, Volume(np.ascontiguousarray(volume.array), volume.affine_ijk_to_ras))
-    sync_file(path)
-    return hash_file(path)
 
 
 def _parse_split(split: Split | str) -> Split:

@@ -45,11 +45,10 @@ class Geometry(Document):
     @classmethod
     def of(cls, volume: Volume) -> Geometry:
         """Return the geometry of ``volume``."""
-        spacing_ijk = np.linalg.norm(volume.affine_ijk_to_ras[:3, :3], axis=0)
         return cls.model_validate(
             {
                 "shape_kji": volume.array.shape,
-                "spacing_mm_kji": spacing_ijk[::-1].tolist(),
+                "spacing_mm_kji": volume.spacing_mm_kji,
                 "affine_ijk_to_ras": volume.affine_ijk_to_ras.tolist(),
             }
         )

@@ -1,51 +1,40 @@
-"""Writing files so that a reader, or a crash at any instant, sees the old content or the new one, never half of it."""
+"""Making files and folders of a project last: flushed, renamed in one step, recognised by their hash."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import time
-import uuid
 from pathlib import Path
+
+from VQSegLib.atomic_files import written_atomically
 
 _WINDOWS_RETRY_SECONDS = 2.0
 
 
-def write_text_atomically(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text`` (UTF-8): temporary name beside it, flushed to disk, renamed."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def write_text(path: Path, text: str) -> None:
+    """Replace ``path`` by ``text`` (UTF-8) in one step, flushed to disk."""
+    with written_atomically(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
     sync_folder(path.parent)
 
 
-def replace(source: Path, target: Path) -> None:
-    """Rename ``source`` to ``target`` on the same file system, in one step.
+def rename_folder(source: Path, target: Path) -> None:
+    """Rename a finished folder to its final name, which must be free, in one step.
 
-    Windows refuses a rename while a reader or a virus scanner has the file open, so it is tried again for two seconds.
+    Windows refuses a rename while a virus scanner has one of its files open, so it is tried again for two seconds.
     """
     deadline = time.monotonic() + _WINDOWS_RETRY_SECONDS
     while True:
         try:
-            source.replace(target)
+            source.rename(target)
         except PermissionError:
             if os.name != "nt" or time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
         else:
+            sync_folder(target.parent)
             return
-
-
-def sync_file(path: Path) -> None:
-    """Flush a file that was written by someone else (an image library) to disk."""
-    with path.open("r+b") as stream:
-        os.fsync(stream.fileno())
 
 
 def sync_folder(path: Path) -> None:

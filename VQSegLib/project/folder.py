@@ -12,11 +12,11 @@ from pydantic import Field, ValidationError, model_validator
 
 from VQSegLib.documents import Document, describe_validation_error, parse_document
 from VQSegLib.errors import ProjectError
-from VQSegLib.image_files import load_volume
+from VQSegLib.image_files import load_label_map, load_volume
 from VQSegLib.labels import LabelTable
 from VQSegLib.project.case_writer import CaseWriter
 from VQSegLib.project.cases import RECORD_NAME, CaseRecord, CaseState, Split
-from VQSegLib.project.durable_files import hash_file, sync_folder, write_text_atomically
+from VQSegLib.project.durable_files import hash_file, rename_folder, write_text
 from VQSegLib.project.leftovers import remove_leftovers, temporary_name
 from VQSegLib.volume import Volume
 
@@ -78,16 +78,15 @@ class Project:
         try:
             for name in _SUBFOLDERS:
                 (building / name).mkdir(parents=True)
-            write_text_atomically(building / PROJECT_NAME, document.model_dump_json(indent=2))
+            write_text(building / PROJECT_NAME, document.model_dump_json(indent=2))
             if path.exists():
                 path.rmdir()
-            building.rename(path)
+            rename_folder(building, path)
         except OSError as exc:
             msg = f"The project folder '{path}' cannot be written ({exc.strerror}); choose a folder you may write to."
             raise ProjectError(msg) from exc
         finally:
             shutil.rmtree(building, ignore_errors=True)
-        sync_folder(path.parent)
         return cls(path, document)
 
     @classmethod
@@ -167,7 +166,7 @@ class Project:
             ProjectError: There is no such case, or the file is missing or not the one that was stored.
         """
         record = self.case(case_id)
-        return self._load(case_id, record.image.name, record.image.sha256)
+        return load_volume(self._checked_file(case_id, record.image.name, record.image.sha256))
 
     def load_label(self, case_id: str) -> Volume:
         """Load the latest label revision of a case, ``(K, J, I)`` uint8.
@@ -179,15 +178,15 @@ class Project:
         if not record.is_labeled:
             msg = f"Case '{case_id}' has no label map; ask for labeled cases only or label it first."
             raise ProjectError(msg)
-        return self._load(case_id, record.labels[-1].name, record.labels[-1].sha256)
+        return load_label_map(self._checked_file(case_id, record.labels[-1].name, record.labels[-1].sha256))
 
-    def _load(self, case_id: str, name: str, sha256: str) -> Volume:
-        """Load one file of a case after comparing its SHA-256 with the record's."""
+    def _checked_file(self, case_id: str, name: str, sha256: str) -> Path:
+        """Return the path of one file of a case after comparing its SHA-256 with the record's."""
         file = self.case_folder(case_id) / name
         if not file.is_file() or hash_file(file) != sha256:
             msg = f"'{file}' is missing or was changed since it was added; restore it from a backup."
             raise ProjectError(msg)
-        return load_volume(file)
+        return file
 
 
 def _refuse_occupied(path: Path) -> None:

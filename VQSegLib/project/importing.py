@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from VQSegLib.errors import UserError
-from VQSegLib.image_files import load_volume
+from VQSegLib.image_files import load_label_map, load_volume
 from VQSegLib.project.cases import Split
 from VQSegLib.project.folder import Project
 
@@ -61,7 +61,7 @@ def import_cases(
             failed[key] = f"No label map matches '{labels}'; import it without labels to use it as an unlabeled scan."
             continue
         try:
-            label = None if labels is None else load_volume(label_paths[key])
+            label = None if labels is None else load_label_map(label_paths[key])
             imported[key] = project.add_case(load_volume(path), label, split=split).case_id
         except UserError as exc:
             failed[key] = str(exc)
