@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator
 
 from VQSegLib.documents import Document, describe_validation_error, parse_document
 from VQSegLib.errors import ProjectError
@@ -34,12 +34,13 @@ class ProjectDocument(Document):
     modality: str = Field(default="CT", min_length=1)
     intensity_window: tuple[float, float] = Field(default=(-1000.0, 1000.0), description="Lowest and highest HU used.")
 
-    @model_validator(mode="after")
-    def _check(self) -> ProjectDocument:
-        if self.intensity_window[0] >= self.intensity_window[1]:
-            msg = "the low end of the intensity window must be below its high end"
+    @field_validator("intensity_window")
+    @classmethod
+    def _check_window(cls, window: tuple[float, float]) -> tuple[float, float]:
+        if window[0] >= window[1]:
+            msg = "its low end must be below its high end"
             raise ValueError(msg)
-        return self
+        return window
 
 
 class Project:
