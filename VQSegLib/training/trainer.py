@@ -91,7 +91,9 @@ class Trainer:
             devices=config.device.devices,
             num_nodes=config.device.num_nodes,
             precision=config.device.precision,
-            strategy="auto" if config.device.devices * config.device.num_nodes == 1 else "ddp_find_unused_parameters_true",
+            strategy="auto"
+            if config.device.devices * config.device.num_nodes == 1
+            else "ddp_find_unused_parameters_true",
         )
         self.fabric.launch()
         torch.manual_seed(config.seed)
