@@ -199,6 +199,11 @@ def test_folder_without_hard_links_still_works(
     verify_checkpoint(tmp_path / "m.safetensors")
 
 
+def test_missing_folder(tmp_path: Path, network: torch.nn.Module) -> None:
+    with pytest.raises(ModelFileError, match="cannot be written: No such file or directory"):
+        save_checkpoint(tmp_path / "none" / "m.safetensors", network, make_card())
+
+
 def test_missing_file(tmp_path: Path) -> None:
     assert "There is no model file" in refusal(tmp_path / "none.safetensors")
 

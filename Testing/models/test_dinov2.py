@@ -168,3 +168,17 @@ def test_missing_transformers_names_the_extra(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(builtins, "__import__", no_transformers)
     with pytest.raises(ConfigError, match=r"vqseg\[teacher\]"):
         Dinov2Encoder(TINY, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"layers": (0, 1, 3, 5)}, "layers must ascend within 0..4"),
+        ({"layers": (1, 0, 3, 4)}, "layers must ascend"),
+        ({"num_heads": 5}, "multiple of num_heads"),
+        ({"image_size": 71}, "multiple of patch_size"),
+    ],
+)
+def test_impossible_sizes_are_refused(changes: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        Dinov2EncoderConfig.model_validate(TINY.model_dump() | changes)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage  # type: ignore[import-untyped, unused-ignore]
+from scipy import ndimage
 
-from VQSegLib.evaluation.label_maps import align_to_grid, check_label_map, compute_spacing_mm_kji, find_values
+from VQSegLib.evaluation.label_maps import align, check_label_map, find_values
 from VQSegLib.evaluation.overlap import Mask, check_same_shape, dice, jaccard
 from VQSegLib.evaluation.pairs import match_files
 from VQSegLib.evaluation.results import CaseScores, Evaluation, EvaluationSettings, LabelScores, Presence
@@ -43,12 +43,12 @@ def evaluate_paths(
         VolumeError: A file cannot be read, is not a label map, or a pair does not lie on the same grid.
     """
     # SimpleITK takes a moment to load, and scoring arrays (validation during training) does not need it.
-    from VQSegLib.image_files import load_volume
+    from VQSegLib.image_files import load_label_map
 
     matched = match_files(prediction, reference)
     cases = []
     for pair in matched.pairs:
-        volumes = load_volume(pair.prediction), load_volume(pair.reference)
+        volumes = load_label_map(pair.prediction), load_label_map(pair.reference)
         cases.append(evaluate_volumes(*volumes, table, settings, case_id=pair.case_id))
         if on_progress is not None:
             on_progress(len(cases), len(matched.pairs))
@@ -80,9 +80,8 @@ def evaluate_volumes(
     Raises:
         VolumeError: The two do not lie on the same grid, or one is not a label map.
     """
-    aligned = align_to_grid(prediction, reference, case_id)
-    spacing_mm_kji = compute_spacing_mm_kji(reference)
-    return evaluate_arrays(aligned, reference.array, spacing_mm_kji, table, settings, case_id=case_id)
+    moved, fixed = align(prediction, reference, f"Prediction and reference of {case_id}")
+    return evaluate_arrays(moved.array, fixed.array, fixed.spacing_mm_kji, table, settings, case_id=case_id)
 
 
 def evaluate_arrays(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import numpy.typing as npt
 
 from VQSegLib.errors import VolumeError
+from VQSegLib.orientation import to_canonical
 from VQSegLib.volume import Array, Volume
 
 # Largest label value that can be scored; above it a file is more likely an image than a label map.
 MAX_LABEL = 65535
-# Corners of the two grids may differ by this share of a voxel: headers keep directions in single precision.
-GRID_TOLERANCE_VOXELS = 0.01
+# Corners of two equal grids may differ by this share of a voxel: headers keep few digits of spacing and direction.
+GRID_TOLERANCE_VOXELS = 0.05
 
 
 def check_label_map(array: Array, source: str) -> Array:
@@ -46,37 +45,27 @@ def find_values(label_map: Array) -> set[int]:
     return values - {0}
 
 
-def align_to_grid(moving: Volume, fixed: Volume, case_id: str) -> Array:
-    """Return the voxels of ``moving`` in the axis order of ``fixed``.
+def align(moving: Volume, fixed: Volume, names: str) -> tuple[Volume, Volume]:
+    """Return two volumes with canonical axes on one grid.
 
     The same physical grid can be stored with its axes reversed or permuted; voxels are re-indexed, never interpolated.
 
     Args:
-        moving: Label map, ``(K, J, I)``.
-        fixed: Label map whose grid is wanted.
-        case_id: Name of the pair, for the error's sentence.
-
-    Returns:
-        Array of ``fixed``'s shape (a view of ``moving.array``).
+        moving: Volume, ``(K, J, I)``.
+        fixed: Volume on the same physical grid, ``(K, J, I)``.
+        names: What the two are, first words of the error's sentence.
 
     Raises:
         VolumeError: The two do not lie on the same physical grid.
     """
-    index_map = np.linalg.inv(fixed.affine_ijk_to_ras) @ moving.affine_ijk_to_ras
-    linear = np.rint(index_map[:3, :3])
-    is_permutation = bool((np.abs(linear).sum(axis=0) == 1).all() and (np.abs(linear).sum(axis=1) == 1).all())
-    if not is_permutation or not _corners_match(moving, fixed, index_map, linear):
-        raise VolumeError(_describe_mismatch(moving, fixed, case_id))
-    source_axes = np.abs(linear).argmax(axis=1)  # (i, j, k) axis of moving behind each axis of fixed
-    array = moving.array.transpose(2, 1, 0).transpose(*source_axes)
-    flips = [slice(None, None, -1 if linear[axis, source_axes[axis]] < 0 else 1) for axis in range(3)]
-    return array[tuple(flips)].transpose(2, 1, 0)
-
-
-def compute_spacing_mm_kji(volume: Volume) -> tuple[float, float, float]:
-    """Return the distance of neighbouring voxels along the array axes ``(k, j, i)`` in millimetres."""
-    i, j, k = (float(np.linalg.norm(volume.affine_ijk_to_ras[:3, axis])) for axis in range(3))
-    return k, j, i
+    pair = to_canonical(moving), to_canonical(fixed)
+    if pair[0].shape_kji != pair[1].shape_kji or _compute_offset_voxels(*pair) > GRID_TOLERANCE_VOXELS:
+        msg = (
+            f"{names} do not lie on the same voxel grid: {_describe_grid(pair[0])} "
+            f"against {_describe_grid(pair[1])}; use label maps of the same image, or resample one first."
+        )
+        raise VolumeError(msg)
+    return pair
 
 
 def _round_exactly(array: Array, source: str) -> npt.NDArray[np.int64]:
@@ -89,30 +78,16 @@ def _round_exactly(array: Array, source: str) -> npt.NDArray[np.int64]:
     return array.astype(np.int64)
 
 
-def _corners_match(
-    moving: Volume, fixed: Volume, index_map: npt.NDArray[np.float64], linear: npt.NDArray[np.float64]
-) -> bool:
-    """Whether the corners of ``moving`` are, after rounding the axes, the corners of ``fixed``."""
-    last_moving = np.array(moving.array.shape[::-1]) - 1
-    last_fixed = np.array(fixed.array.shape[::-1]) - 1
-    if not np.array_equal(np.abs(linear) @ last_moving, last_fixed):
-        return False
-    offset = np.where(linear.sum(axis=1) < 0, last_fixed, 0)
-    corners = np.array(list(itertools.product(*((0, last) for last in last_moving))), dtype=np.float64).T
-    mapped = index_map[:3, :3] @ corners + index_map[:3, 3:]
-    return bool(np.abs(mapped - (linear @ corners + offset[:, None])).max() <= GRID_TOLERANCE_VOXELS)
-
-
-def _describe_mismatch(moving: Volume, fixed: Volume, case_id: str) -> str:
-    """Return one sentence that says how two grids differ."""
-    return (
-        f"Prediction and reference of {case_id} do not lie on the same voxel grid: {_describe_grid(moving)} against "
-        f"{_describe_grid(fixed)}; segment the image the reference was drawn on, or resample one of the two first."
-    )
+def _compute_offset_voxels(moving: Volume, fixed: Volume) -> float:
+    """Return the largest distance of a corner of one grid from the same corner of the other, in voxels."""
+    last_ijk = np.array(fixed.shape_kji[::-1]) - 1
+    corners = np.array([[*(last_ijk * bits), 1] for bits in np.ndindex(2, 2, 2)], dtype=np.float64).T
+    mapped = np.linalg.solve(fixed.affine_ijk_to_ras, moving.affine_ijk_to_ras @ corners)
+    return float(np.abs(mapped - corners).max())
 
 
 def _describe_grid(volume: Volume) -> str:
-    size = "x".join(str(length) for length in volume.array.shape[::-1])
-    spacing = "x".join(f"{value:.4g}" for value in compute_spacing_mm_kji(volume)[::-1])
+    size = "x".join(str(length) for length in volume.shape_kji[::-1])
+    spacing = "x".join(f"{value:.4g}" for value in volume.spacing_mm_kji[::-1])
     origin = ", ".join(f"{value:.1f}" for value in volume.affine_ijk_to_ras[:3, 3])
-    return f"{size} voxels of {spacing} mm, first voxel at RAS ({origin}) mm"
+    return f"{size} voxels of {spacing} mm from RAS ({origin}) mm"

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import KDTree  # type: ignore[import-untyped, unused-ignore]
+from scipy.spatial import KDTree
 
 from VQSegLib.errors import ConfigError, VolumeError
 from VQSegLib.evaluation.overlap import Mask, check_same_shape

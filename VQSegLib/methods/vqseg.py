@@ -20,6 +20,8 @@ from VQSegLib.methods.vqseg_config import VQSegConfig
 from VQSegLib.models.code_perturbation import calibrate_temperature, measure_perturbation, perturb_codes
 from VQSegLib.models.codebook_usage import compute_codebook_usage
 from VQSegLib.models.config import PreprocessingConfig
+from VQSegLib.models.feature_adapter import FeatureAdapter, alignment_loss
+from VQSegLib.models.foundation import FoundationTeacher, build_teacher, check_disjoint
 from VQSegLib.models.network import VQSegNet
 from VQSegLib.models.usage_loss import usage_loss
 from VQSegLib.models.vector_quantizer import Quantized
@@ -61,6 +63,13 @@ class VQSeg(Method):
         self.config = config
         self.teacher: VQSegNet = build_teacher_network(student)
         self.register_buffer("temperature", torch.zeros((), dtype=torch.float64))
+        # The foundation teacher is no module: it is neither trained, averaged nor saved with the run.
+        self.foundation: FoundationTeacher | None = None
+        if config.foundation_teacher is not None:
+            self.foundation = build_teacher(config.foundation_teacher, preprocessing)
+            check_disjoint(self.foundation, student)
+            dims = student.config.spatial_dims
+            self.adapter = FeatureAdapter(student.feature_dim, self.foundation.teacher_dim, dims)
 
     def train(self, mode: bool = True) -> VQSeg:
         """Switch the student's mode; the teacher always stays in eval mode."""
@@ -86,6 +95,7 @@ class VQSeg(Method):
         consistency = self._consistency(views, strong_labels, pseudo_label, step, logs)
         terms["loss/consistency"] = weight * consistency
         terms |= self._reconstruction(views, weight)
+        terms |= self._alignment(views, step)
         terms |= self._codebook_terms(views, logs)
         logs |= {name: float(term.detach()) for name, term in terms.items()}
         logs["ssl/consistency_weight"] = weight
@@ -159,9 +169,7 @@ class VQSeg(Method):
                 logs["vq/perturbation_logit_change"] = float(change)
         return torch.stack(terms).mean()
 
-    def _perturbed(
-        self, views: _Views, part: slice, step: int, logs: dict[str, float]
-    ) -> Tensor:
+    def _perturbed(self, views: _Views, part: slice, step: int, logs: dict[str, float]) -> Tensor:
         """Return post-quantization features of ``part`` with perturbed codes, straight-through to the features."""
         quantizer, quantized = self.student.quantizer, views.quantized
         if quantizer is None or quantized is None:
@@ -191,6 +199,18 @@ class VQSeg(Method):
 
         return {"loss/reconstruction": error(views.labeled) + unlabeled_weight * error(views.weak)}
 
+    def _alignment(self, views: _Views, step: int) -> dict[str, Tensor]:
+        """Return the patch-wise InfoNCE against the foundation teacher on labeled and clean unlabeled patches (PFA)."""
+        if self.foundation is None:
+            return {}
+        parts = [views.labeled, views.weak]
+        images = torch.cat([views.images[part] for part in parts])
+        quantized = torch.cat([views.cut(part)[1] for part in parts])
+        target = self.foundation.features(images).features
+        loss = alignment_loss(self.adapter(quantized, tuple(target.shape[2:])), target)
+        weight = self.config.alignment_weight * min(1.0, (step + 1) / (_ALIGNMENT_RAMP * self.max_steps))
+        return {"loss/alignment": weight * loss}
+
     def _codebook_terms(self, views: _Views, logs: dict[str, float]) -> dict[str, Tensor]:
         """Return codebook, commitment and usage loss, and log how the codebook is used."""
         quantizer, quantized = self.student.quantizer, views.quantized
@@ -202,5 +222,3 @@ class VQSeg(Method):
         if self.config.usage_weight:
             terms["vq/usage"] = self.config.usage_weight * usage_loss(quantized.latents, quantizer.codes())
         return terms
-
-

@@ -29,7 +29,8 @@ class VQSegConfig(MethodConfig):
     )
     code_perturbation: CodePerturbationConfig = Field(default_factory=CodePerturbationConfig)
     qpm_on: Literal["weak", "strong"] = Field(
-        default="weak", description="View whose codes are perturbed: the clean one (paper) or the strong ones (release)."
+        default="weak",
+        description="View whose codes are perturbed: the clean one (paper) or the strong ones (release).",
     )
     qpm_warmup: float = Field(default=0.05, ge=0, le=1, description="Share of training without QPM: codes still move.")
     segmentation_loss: SegmentationLoss = Field(default="ce", description="The paper uses cross-entropy.")

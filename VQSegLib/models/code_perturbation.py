@@ -92,7 +92,11 @@ def calibrate_temperature(codes: Tensor, used: Tensor, config: CodePerturbationC
 
 
 def perturb_codes(
-    indices: Tensor, codes: Tensor, config: CodePerturbationConfig, temperature: float, generator: torch.Generator | None = None
+    indices: Tensor,
+    codes: Tensor,
+    config: CodePerturbationConfig,
+    temperature: float,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     """Return perturbed indices of the same shape; no gradient flows through the sampling.
 
@@ -127,9 +131,7 @@ def _draw_replacements(
     rows_at_once = max(1, _MAX_ENTRIES // codes.shape[0])
     for start in range(0, unique.numel(), rows_at_once):
         rows = unique[start : start + rows_at_once]
-        candidates, law = replacement_law(
-            code_distances(codes, rows, config.distance), temperature, config.top_m
-        )
+        candidates, law = replacement_law(code_distances(codes, rows, config.distance), temperature, config.top_m)
         here = (row_of_token >= start) & (row_of_token < start + rows.numel())
         row = row_of_token[here] - start
         column = _invert_cumulative(law, row, uniform[here])

@@ -88,6 +88,22 @@ class Dinov2EncoderConfig(Document):
         default=None, description="Local folder or hub id of pre-trained weights to start training from."
     )
 
+    @model_validator(mode="after")
+    def _check(self) -> Dinov2EncoderConfig:
+        if (
+            list(self.layers) != sorted(set(self.layers))
+            or not 0 <= self.layers[0] <= self.layers[-1] < self.num_layers
+        ):
+            msg = f"layers must ascend within 0..{self.num_layers - 1}, given {self.layers}"
+            raise ValueError(msg)
+        if self.hidden_size % self.num_heads:
+            msg = f"hidden_size ({self.hidden_size}) must be a multiple of num_heads ({self.num_heads})"
+            raise ValueError(msg)
+        if self.image_size % self.patch_size:
+            msg = f"image_size ({self.image_size}) must be a multiple of patch_size ({self.patch_size})"
+            raise ValueError(msg)
+        return self
+
 
 class QuantizerConfig(Document):
     """Vector quantizer between encoder and decoders."""

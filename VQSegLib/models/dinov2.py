@@ -66,8 +66,8 @@ class Dinov2Encoder(nn.Module):
         self.patch_size = config.patch_size
         self.size_divisor = (config.patch_size, config.patch_size)
         self.backbone: nn.Module = _build_backbone(config, in_channels)
-        self.register_state_dict_post_hook(_to_stable_names)
-        self.register_load_state_dict_pre_hook(_from_stable_names)
+        self.register_state_dict_post_hook(_to_stable_names)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_from_stable_names)  # type: ignore[no-untyped-call]
         if config.weights is not None:
             self.load_pretrained(config.weights)
 

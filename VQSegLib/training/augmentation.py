@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from monai.transforms import AdjustContrast, Affine, GaussianSmooth
+from monai.utils import convert_to_tensor
 from torch import Tensor
 
 from VQSegLib.labels import LabelTable
@@ -63,12 +64,12 @@ def weak_view(
     dims = len(patch_size)
     angles = np.radians(rng.uniform(-config.rotation_degrees, config.rotation_degrees, 1 if dims == 2 else 3))
     scale = rng.uniform(1 - config.scale, 1 + config.scale, dims)
-    options = {"rotate_params": tuple(angles), "scale_params": tuple(scale), "spatial_size": patch_size}
+    options = {"rotate_params": angles.tolist(), "scale_params": scale.tolist(), "spatial_size": patch_size}
     place = {"padding_mode": "border", "image_only": True}
-    image = torch.as_tensor(Affine(**options, mode="bilinear", **place)(image)).float()
+    image = _plain(Affine(**options, mode="bilinear", **place)(image)).float()
     if target is not None:
-        moved = Affine(**options, mode="nearest", **place)(target.unsqueeze(0).float())
-        target = torch.as_tensor(moved)[0].round().long()
+        moved = _plain(Affine(**options, mode="nearest", **place)(target.unsqueeze(0).float()))
+        target = moved[0].round().long()
     if mirror is not None and config.mirror_left_right and rng.random() < 0.5:
         image = image.flip(-1)
         if target is not None:
@@ -81,16 +82,22 @@ def strong_view(image: Tensor, config: AugmentationConfig, rng: np.random.Genera
     """Return a copy of ``image`` ``(C, *spatial)`` with changed brightness, contrast, gamma, blur and noise."""
     out = image.clone()
     if config.blur_voxels and rng.random() < 0.5:
-        out = torch.as_tensor(GaussianSmooth(rng.uniform(0.3, max(0.3, config.blur_voxels)))(out))
+        out = _plain(GaussianSmooth(rng.uniform(0.3, max(0.3, config.blur_voxels)))(out))
     if config.contrast:
         mean = out.mean()
         out = (out - mean) * rng.uniform(1 - config.contrast, 1 + config.contrast) + mean
     if config.brightness:
         out = out + rng.uniform(-config.brightness, config.brightness) * out.std()
     if config.gamma and rng.random() < 0.5:
-        out = torch.as_tensor(AdjustContrast(gamma=rng.uniform(1 - config.gamma, 1 + config.gamma))(out))
+        out = _plain(AdjustContrast(gamma=rng.uniform(1 - config.gamma, 1 + config.gamma))(out))
     if config.noise:
         seed = int(rng.integers(2**31))
         noise = torch.randn(out.shape, generator=torch.Generator().manual_seed(seed))
         out = out + noise * rng.uniform(0, config.noise)
     return out.float().contiguous()
+
+
+def _plain(image: Tensor) -> Tensor:
+    """Return MONAI's result without its meta data, which would travel through the network."""
+    plain: Tensor = convert_to_tensor(image, track_meta=False)
+    return plain

@@ -93,7 +93,7 @@ def _cache_case(project: Project, record: CaseRecord, preprocessing: Preprocessi
         return case
     label = project.load_label(record.case_id) if labeled else None
     prepared = prepare_case(project.load_image(record.case_id), label, preprocessing)
-    inside = prepared.body.slices()
+    inside = prepared.body.slices
     if prepared.label is not None and case.target_path and case.foreground_path:
         target = values_to_classes(prepared.label, project.labels)
         inside = _union(inside, target)

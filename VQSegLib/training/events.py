@@ -16,12 +16,12 @@ class EventLog:
 
     Args:
         folder: The run's folder.
-        from_step: Events of this step and later are dropped first: a resumed run writes them again.
+        steps_done: Events of later steps are dropped first: a resumed run writes them again.
     """
 
-    def __init__(self, folder: Path, from_step: int = 0) -> None:
+    def __init__(self, folder: Path, steps_done: int = 0) -> None:
         self.path = folder / EVENTS_FILE
-        kept = [event for event in read_events(folder) if event["step"] < from_step]
+        kept = [event for event in read_events(folder) if event["step"] <= steps_done]
         self.path.write_text("".join(json.dumps(event) + "\n" for event in kept), encoding="utf-8")
 
     def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:

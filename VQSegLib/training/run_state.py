@@ -34,7 +34,9 @@ def load_tensors(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as exc:
-        msg = f"The run cannot be resumed: '{path.name}' is missing in '{path.parent}'; start it again without --resume."
+        msg = (
+            f"The run cannot be resumed: '{path.name}' is missing in '{path.parent}'; start it again without --resume."
+        )
         raise ProjectError(msg) from exc
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as exc:
         msg = f"The run cannot be resumed: '{path}' is damaged; start it again in a new folder."

@@ -91,7 +91,9 @@ class Trainer:
             devices=config.device.devices,
             num_nodes=config.device.num_nodes,
             precision=config.device.precision,
-            strategy="auto" if config.device.devices * config.device.num_nodes == 1 else "ddp_find_unused_parameters_true",
+            strategy="auto"
+            if config.device.devices * config.device.num_nodes == 1
+            else "ddp_find_unused_parameters_true",
         )
         self.fabric.launch()
         torch.manual_seed(config.seed)
@@ -125,11 +127,11 @@ class Trainer:
         for batch in build_loader(source, self.step):
             self._stop_if_cancelled()
             result, rate = self._train_step(batch)
+            self.step += 1
             values = average.add({**result.logs, "loss/total": float(result.loss.detach()), "lr": rate})
             if values is not None and self.fabric.is_global_zero:
                 log.write("step", self.step, values)
                 self._report(values)
-            self.step += 1
             if self.step % self.config.validation_interval == 0 or self.step == self.config.max_steps:
                 self._validate(log)
         return self._finish()
