@@ -6,6 +6,7 @@ training cache can hold int16 HU on the model's grid and inference sees the same
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,16 +80,23 @@ def compute_grid_shape(volume: Volume, spacing_mm_kji: tuple[float, float, float
     return k, j, i
 
 
-def resample_to_model_grid(volume: Volume, config: PreprocessingConfig) -> ModelGridImage:
+def resample_to_model_grid(
+    volume: Volume, config: PreprocessingConfig, on_fraction: Callable[[float], None] | None = None
+) -> ModelGridImage:
     """Bring an image to canonical axes and the model's spacing; values stay HU.
 
     Without a change of spacing the array is a view of the input, so a large CT costs no memory.
+
+    Args:
+        volume: Image in any orientation.
+        config: Spacing of the model.
+        on_fraction: Called now and then with the share done (0..1); what it raises ends the work.
     """
     canonical = to_canonical(volume)
     shape = compute_grid_shape(canonical, config.target_spacing_mm_kji(canonical.spacing_mm_kji))
     array = canonical.array
     if shape != canonical.shape_kji:
-        array = resample_image(array, shape, minimum=AIR_HU)
+        array = resample_image(array, shape, minimum=AIR_HU, on_fraction=on_fraction)
     elif not _is_stored_as_network_reads(array):
         array = array.astype(np.float32)
     spacing = _rescaled_spacing(canonical, shape)

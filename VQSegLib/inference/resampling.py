@@ -7,7 +7,7 @@ ratio (antialiasing), as the noise of thin slices would otherwise be sampled ins
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -20,31 +20,50 @@ from VQSegLib.volume import Array
 _CHUNK_VOXELS = 8_000_000
 
 
-def resample_image(array: Array, shape_kji: Triple, *, minimum: float | None = None) -> Array:
+def resample_image(
+    array: Array,
+    shape_kji: Triple,
+    *,
+    minimum: float | None = None,
+    on_fraction: Callable[[float], None] | None = None,
+) -> Array:
     """Resample a ``(K, J, I)`` image to a new shape over the same extent.
 
     Args:
         array: Voxels of any real type.
         shape_kji: Shape of the result.
         minimum: Lower values are raised to it first.
+        on_fraction: Called after each part with the share done; what it raises ends the work.
 
     Returns:
         int16 when the input holds integers that fit (rounded), else float32.
     """
-    result = np.empty(shape_kji, dtype=np.float32)
     in_plane = np.empty((array.shape[0], *shape_kji[1:]), dtype=np.float32)
     for part in _chunks(array.shape[0], array[0].size):
         values = torch.from_numpy(np.ascontiguousarray(array[part], dtype=np.float32))
         if minimum is not None:
-            values.clamp_(min=minimum)
+            values = values.clamp(min=minimum)
         in_plane[part] = _interpolate(values[:, None], shape_kji[1:])[:, 0].numpy()
-    for part in _chunks(shape_kji[1], array.shape[0] * shape_kji[2]):
-        columns = torch.from_numpy(np.ascontiguousarray(in_plane[:, part])).flatten(1)
-        # A (K, J * I) picture whose width stays: only the slice axis is resampled.
-        resized = _interpolate(columns[None, None], (shape_kji[0], columns.shape[1]))[0, 0]
-        result[:, part] = resized.unflatten(1, (-1, shape_kji[2])).numpy()
+        if on_fraction is not None:
+            on_fraction(0.8 * part.stop / array.shape[0])
+    result = _resample_slices(in_plane, shape_kji[0])
+    if on_fraction is not None:
+        on_fraction(1.0)
     if np.issubdtype(array.dtype, np.integer):
         return _to_int16(result)
+    return result
+
+
+def _resample_slices(array: npt.NDArray[np.float32], slices: int) -> npt.NDArray[np.float32]:
+    """Resample ``(K, J, I)`` along K."""
+    if array.shape[0] == slices:
+        return array
+    result = np.empty((slices, *array.shape[1:]), dtype=np.float32)
+    for part in _chunks(array.shape[1], array[:, 0].size):
+        # A (K, J * I) picture whose width stays, so only the slice axis is resampled.
+        picture = torch.from_numpy(np.ascontiguousarray(array[:, part])).flatten(1)
+        resized = _interpolate(picture[None, None], (slices, picture.shape[1]))
+        result[:, part] = resized.numpy().reshape(slices, -1, array.shape[2])
     return result
 
 

@@ -1,0 +1,99 @@
+"""Run the network over windows in batches, with smaller batches when memory runs out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from VQSegLib.box import Triple
+from VQSegLib.errors import ModelFileError
+from VQSegLib.inference.device import is_out_of_memory, release_cached_memory
+from VQSegLib.inference.window_reader import WindowReader
+
+logger = logging.getLogger(__name__)
+
+
+class BatchedForward:
+    """Forward passes on one device.
+
+    Attributes:
+        batch_size: Windows per pass; halved each time memory runs out.
+        notes: Sentences for the user about halving.
+    """
+
+    def __init__(
+        self, network: nn.Module, num_classes: int, device: torch.device, dtype: torch.dtype, batch_size: int
+    ) -> None:
+        """Move the network to the device.
+
+        Args:
+            network: From ``(B, C, *sides)`` float32 to logits ``(B, num_classes, *sides)``.
+            num_classes: Background included.
+            device: Where to run.
+            dtype: bfloat16 turns autocast on.
+            batch_size: Windows per pass to begin with.
+        """
+        self._network = network.to(device)
+        self._num_classes = num_classes
+        self._device = device
+        self._dtype = dtype
+        self.batch_size = batch_size
+        self.notes: list[str] = []
+
+    def run(
+        self, reader: WindowReader, starts: Sequence[Triple], window_kji: Triple
+    ) -> Iterator[tuple[Sequence[Triple], torch.Tensor]]:
+        """Yield batches of windows with their float32 logits ``(B, num_classes, K, J, I)``.
+
+        Raises:
+            ModelFileError: If the network answers another shape.
+            RuntimeError: Out of memory with a single window (also as MemoryError), or any other failure of torch.
+        """
+        done = 0
+        while done < len(starts):
+            batch = starts[done : done + self.batch_size]
+            try:
+                logits = self._forward(reader.read(batch, window_kji))
+            except (RuntimeError, MemoryError) as error:
+                if len(batch) == 1 or not is_out_of_memory(error):
+                    raise
+                logits = None
+            if logits is None:  # outside the handler, where the tensors of the failed pass are free again
+                self._halve(len(batch))
+                continue
+            yield batch, logits.reshape(len(batch), self._num_classes, *window_kji)
+            done += len(batch)
+
+    def _forward(self, images: torch.Tensor) -> torch.Tensor | None:
+        is_mixed = self._dtype != torch.float32
+        # no_grad, not inference_mode: what a network caches here may be needed by the next training step.
+        with torch.no_grad(), torch.autocast(self._device.type, self._dtype, enabled=is_mixed):
+            logits: torch.Tensor = self._network(images.to(self._device)).float()
+        expected = (images.shape[0], self._num_classes, *images.shape[2:])
+        if tuple(logits.shape) != expected:
+            msg = f"The network answers {tuple(logits.shape)} instead of {expected}; this model cannot be used."
+            raise ModelFileError(msg)
+        return logits
+
+    def _halve(self, tried: int) -> None:
+        self.batch_size = tried // 2
+        release_cached_memory(self._device)
+        note = f"Memory of {self._device} was short, so {self.batch_size} windows were computed at a time."
+        self.notes = [note]
+        logger.warning(note)
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode and give each of its modules its own mode back afterwards."""
+    was_training = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in was_training:
+            module.training = mode
