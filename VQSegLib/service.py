@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from VQSegLib.output_checks import check_output_file
-from VQSegLib.resources import find_model, load_label_table, resources_folder
+from VQSegLib.resources import find_model, resources_folder
 from VQSegLib.service_results import (
     ImportedCases,
     ModelSummary,
@@ -23,6 +23,7 @@ from VQSegLib.service_results import (
 
 if TYPE_CHECKING:
     from VQSegLib.evaluation.results import Evaluation, Unit
+    from VQSegLib.labels import LabelTable
     from VQSegLib.models.card import ModelCard
     from VQSegLib.models.checkpoint import Model
     from VQSegLib.project.folder import Project
@@ -91,7 +92,7 @@ class Service:
         prediction: Path,
         reference: Path,
         *,
-        labels: str | None = None,
+        labels: LabelTable | None = None,
         unit: Unit = "mm",
         tolerance: float = 2.0,
         on_progress: OnProgress | None = None,
@@ -101,7 +102,7 @@ class Service:
         Args:
             prediction: File or folder.
             reference: The same kind of thing.
-            labels: Label table (file or shipped name) that gives names; None scores every value that occurs.
+            labels: Structures to score; None scores every value that occurs.
             unit: Unit of distances, ``mm`` or ``voxel``.
             tolerance: Tolerance of surface Dice in ``unit``.
             on_progress: Told how far the work is.
@@ -116,9 +117,8 @@ class Service:
             if on_progress is not None:
                 on_progress(done / pairs, f"Scored {done} of {pairs}", None)
 
-        table = None if labels is None else load_label_table(labels)
         settings = EvaluationSettings(unit=unit, tolerance=tolerance)
-        return evaluate_paths(prediction, reference, table, settings, on_progress=tell)
+        return evaluate_paths(prediction, reference, labels, settings, on_progress=tell)
 
     def train(
         self,
@@ -200,7 +200,7 @@ class Service:
         loaded = self._load_model(path)
         return VerifiedModel(path=str(path), name=loaded.card.name, sha256=loaded.sha256)
 
-    def import_model(self, source: Path, output: Path, *, name: str, labels: str | None = None) -> ModelCard:
+    def import_model(self, source: Path, output: Path, *, name: str, labels: LabelTable | None = None) -> ModelCard:
         """Convert a checkpoint released by the VQ-Seg authors into a model file.
 
         Raises:
@@ -210,10 +210,9 @@ class Service:
         from VQSegLib.models.store import MODEL_SUFFIX
 
         check_output_file(output, (MODEL_SUFFIX,), source=source, overwrite=False)
-        table = None if labels is None else load_label_table(labels)
-        return import_released(source, output, labels=table, name=name)
+        return import_released(source, output, labels=labels, name=name)
 
-    def create_project(self, path: Path, *, labels: str, modality: str, window: tuple[float, float]) -> Project:
+    def create_project(self, path: Path, *, labels: LabelTable, modality: str, window: tuple[float, float]) -> Project:
         """Make a new project folder; ``window`` is the lowest and highest HU used.
 
         Raises:
@@ -221,7 +220,7 @@ class Service:
         """
         from VQSegLib.project.folder import Project
 
-        return Project.create(path, load_label_table(labels), modality, window)
+        return Project.create(path, labels, modality, window)
 
     def open_project(self, path: Path) -> Project:
         """Open a project folder.

@@ -32,10 +32,12 @@ def evaluate(
 ) -> None:
     """Score label maps against references: Dice, Jaccard, HD95, ASD, ASSD and surface Dice."""
     from VQSegLib.evaluation.table import format_json, format_table
+    from VQSegLib.resources import load_label_table
     from VQSegLib.service import Service
 
+    table = None if labels is None else load_label_table(labels)
     with shown_progress() as on_progress:
         evaluation = Service().evaluate(
-            prediction, reference, labels=labels, unit=unit.value, tolerance=tolerance, on_progress=on_progress
+            prediction, reference, labels=table, unit=unit.value, tolerance=tolerance, on_progress=on_progress
         )
     print_result(format_json(evaluation) if as_json else format_table(evaluation).rstrip())

@@ -56,9 +56,11 @@ def import_model(
     labels: Annotated[str | None, typer.Option(help="Label table of its classes: JSON file or shipped name.")] = None,
 ) -> None:
     """Convert a checkpoint in the authors' released layout into a model file; runs no code from it."""
+    from VQSegLib.resources import load_label_table
     from VQSegLib.service import Service
 
-    card = Service().import_model(source, output, name=name, labels=labels)
+    table = None if labels is None else load_label_table(labels)
+    card = Service().import_model(source, output, name=name, labels=table)
     print_result(f"Wrote '{output}': model '{card.name}' with {card.network.num_classes} classes, background included.")
 
 

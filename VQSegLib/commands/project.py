@@ -33,9 +33,10 @@ def init_project(
     window: Annotated[tuple[float, float], typer.Option(help="Lowest and highest HU used.")] = (-1000.0, 1000.0),
 ) -> None:
     """Make a new project folder."""
+    from VQSegLib.resources import load_label_table
     from VQSegLib.service import Service
 
-    project = Service().create_project(path, labels=labels, modality=modality, window=window)
+    project = Service().create_project(path, labels=load_label_table(labels), modality=modality, window=window)
     print_result(f"Made the project '{project.path}' with {len(project.labels.labels)} labels.")
 
 

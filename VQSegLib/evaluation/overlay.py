@@ -10,7 +10,7 @@ import numpy as np
 
 from VQSegLib.atomic_files import written_atomically
 from VQSegLib.errors import VolumeError
-from VQSegLib.evaluation.label_maps import align
+from VQSegLib.evaluation.label_maps import align, check_label_map
 from VQSegLib.evaluation.overlay_drawing import Scene, draw_scene
 from VQSegLib.labels import LabelTable
 from VQSegLib.orientation import to_canonical
@@ -32,8 +32,8 @@ def save_overlay(
 ) -> None:
     """Write a PNG with an axial, a coronal and a sagittal plane and the contours of every label.
 
-    Each plane cuts the labelled region where most labels are seen, as near to its center as possible; the view is
-    limited to that region and a margin.
+    Each plane cuts the labelled region where the labels of the reference (without one: of the prediction) are seen
+    best; the view is limited to that region and a margin.
 
     Args:
         path: PNG file; the name appears when the file is complete.
@@ -60,14 +60,14 @@ def save_overlay(
 
 
 def _build_scene(image: Volume, prediction: Volume, reference: Volume | None, labels: LabelTable) -> Scene:
-    predicted = align(prediction, image, "Prediction and image")[0]
-    drawn = align(reference, image, "Reference and image")[0].array if reference is not None else None
+    predicted = _prepare(prediction, image, "prediction")
+    drawn = _prepare(reference, image, "reference") if reference is not None else None
     canonical = to_canonical(image)
-    guide = drawn if drawn is not None and np.isin(drawn, labels.values).any() else predicted.array
+    guide = drawn if drawn is not None and np.isin(drawn, labels.values).any() else predicted
     guide = np.where(np.isin(guide, labels.values), guide, 0)
     return Scene(
         image=canonical.array,
-        prediction=predicted.array,
+        prediction=predicted,
         reference=drawn,
         spacing_mm_kji=canonical.spacing_mm_kji,
         cuts_kji=tuple(_choose_cut(guide, axis) for axis in range(3)),
@@ -75,16 +75,20 @@ def _build_scene(image: Volume, prediction: Volume, reference: Volume | None, la
     )
 
 
+def _prepare(label_map: Volume, image: Volume, name: str) -> Array:
+    """Return a label map's whole numbers in canonical order on the image's grid."""
+    aligned = align(label_map, image, f"{name.capitalize()} and image")[0]
+    return check_label_map(aligned.array, f"The {name}")
+
+
 def _choose_cut(guide: Array, axis: int) -> int:
-    """Return the slice that shows most labels; of several the one nearest to the center of the labelled voxels."""
+    """Return the slice that shows the labels best, each measured by its area against its own largest cross-section."""
     slices = np.moveaxis(guide, axis, 0)
-    voxels = np.count_nonzero(slices, axis=(1, 2))
-    if not voxels.any():
+    counts = np.array([np.bincount(part.ravel(), minlength=int(guide.max()) + 1)[1:] for part in slices])
+    if not counts.any():
         return len(slices) // 2
-    center = np.average(np.arange(len(slices)), weights=voxels)
-    counts = np.array([len(np.unique(part)) for part in slices])
-    best = np.flatnonzero(counts == counts.max())
-    return int(best[np.abs(best - center).argmin()])
+    shares = counts / np.maximum(counts.max(axis=0), 1)
+    return int(shares.sum(axis=1).argmax())
 
 
 def _choose_box(guide: Array, spacing_mm_kji: tuple[float, float, float]) -> tuple[slice, ...]:

@@ -93,13 +93,19 @@ def asd_mm(distances: SurfaceDistances) -> float:
 
     It does not see parts of the reference that the prediction lacks; read :func:`assd_mm` beside it.
     """
-    return _mean(distances.prediction_to_reference, other=distances.reference_to_prediction)
+    if distances.prediction_to_reference.size:
+        return float(distances.prediction_to_reference.mean())
+    return float("inf") if distances.reference_to_prediction.size else float("nan")
 
 
 def assd_mm(distances: SurfaceDistances) -> float:
-    """Return the average symmetric surface distance: the mean of the two directions' means (as medpy's assd)."""
-    forth, back = distances.prediction_to_reference, distances.reference_to_prediction
-    return (_mean(forth, other=back) + _mean(back, other=forth)) / 2.0
+    """Return the average symmetric surface distance: the mean of both directions pooled.
+
+    Definition: Heimann et al., IEEE Trans. Med. Imaging 28:1251, 2009, as medpy's assd since 0.5; older tools average
+    the two directions' means instead, which gives another number.
+    """
+    pooled = distances.pooled
+    return float(pooled.mean()) if pooled.size else float("nan")
 
 
 def surface_dice_at_mm(distances: SurfaceDistances, tolerance: float) -> float:
@@ -125,13 +131,6 @@ def surface_dice_at_mm(distances: SurfaceDistances, tolerance: float) -> float:
         raise ConfigError(msg)
     pooled = distances.pooled
     return float(np.count_nonzero(pooled <= tolerance + _ROUNDING)) / pooled.size if pooled.size else float("nan")
-
-
-def _mean(values: FloatArray, other: FloatArray) -> float:
-    """Mean of one direction; inf if only this direction has no surface, NaN if neither has."""
-    if values.size:
-        return float(values.mean())
-    return float("inf") if other.size else float("nan")
 
 
 def _check_spacing(spacing: Sequence[float], ndim: int) -> FloatArray:

@@ -6,8 +6,10 @@ import io
 import math
 from collections.abc import Mapping
 
+from rich import box
 from rich.console import Console, Group
 from rich.table import Table
+from rich.text import Text
 
 from VQSegLib.evaluation.results import CaseScores, Evaluation, LabelScores, LabelSummary, Mean
 
@@ -38,16 +40,15 @@ def build_table(evaluation: Evaluation) -> Group:
         tables = [_build_case_table(evaluation.cases[0], evaluation)]
     else:
         tables = [_build_cases_table(evaluation), _build_labels_table(evaluation)]
-    return Group(*tables, *_describe_notes(evaluation))
+    return Group(*tables, *map(Text, _describe_notes(evaluation)))
 
 
 def _build_case_table(case: CaseScores, evaluation: Evaluation) -> Table:
-    table = _start_table(case.case_id, ("label", "voxels", "reference voxels"), evaluation)
+    table = _start_table(case.case_id, ("label",), evaluation)
     for label in case.labels:
-        counts = str(label.prediction_voxels), str(label.reference_voxels)
-        table.add_row(label.name, *counts, *_format_scores(label.scores), _describe_presence(label))
+        table.add_row(Text(label.name), *_format_scores(label.scores), _describe_presence(label))
     table.add_section()
-    table.add_row("mean", "", "", *_format_means(case.means), "")
+    table.add_row("mean", *_format_means(case.means), "")
     return table
 
 
@@ -56,7 +57,7 @@ def _build_cases_table(evaluation: Evaluation) -> Table:
     for case in evaluation.cases:
         scored = sum(label.presence != "absent" for label in case.labels)
         notes = [_describe_presence(label, label.name) for label in case.labels if label.presence != "both"]
-        table.add_row(case.case_id, str(scored), *_format_means(case.means), "; ".join(notes))
+        table.add_row(Text(case.case_id), str(scored), *_format_means(case.means), Text("; ".join(notes)))
     table.add_section()
     table.add_row("mean", "", *_format_means(evaluation.means), "")
     return table
@@ -66,16 +67,17 @@ def _build_labels_table(evaluation: Evaluation) -> Table:
     table = _start_table("Labels, mean over cases", ("label", "cases"), evaluation)
     for label in evaluation.labels:
         scored = len(evaluation.cases) - label.absent
-        table.add_row(label.name, str(scored), *_format_means(label.means), _describe_counts(label))
+        table.add_row(Text(label.name), str(scored), *_format_means(label.means), _describe_counts(label))
     return table
 
 
 def _start_table(title: str, columns: tuple[str, ...], evaluation: Evaluation) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column(columns[0])
-    for column in (*columns[1:], *evaluation.settings.metric_names):
-        table.add_column(column, justify="right")
-    table.add_column("note")
+    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(columns[0], overflow="fold")
+    # Spaces instead of underscores let long names wrap in a narrow terminal; four decimals must stay whole.
+    for column in (*columns[1:], *(name.replace("_", " ") for name in evaluation.settings.metric_names)):
+        table.add_column(column, justify="right", min_width=7, overflow="fold")
+    table.add_column("note", min_width=8, overflow="fold")
     return table
 
 

@@ -60,18 +60,18 @@ class BatchDataset(Dataset[Batch]):
     def _labeled(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         config = self.source.config
         case = _draw_case(self.source.labeled, rng)
-        target = case.target()
-        center = self.cutter.draw_center(target.shape, rng)
+        image_hu = case.image()
+        center = self.cutter.draw_center(image_hu, rng)
         if rng.random() < config.data.foreground_probability:
             center = self.cutter.draw_foreground_center(case.foreground(), center, rng)
-        image, classes = self.cutter.cut_image(case.image(), center), self.cutter.cut_target(target, center)
+        image, classes = self.cutter.cut_image(image_hu, center), self.cutter.cut_target(case.target(), center)
         view = weak_view(image, classes, config.data.patch_size, config.augmentation, self.mirror, rng)
         return view.image, classes if view.target is None else view.target
 
     def _unlabeled(self, rng: np.random.Generator) -> list[Tensor]:
         config = self.source.config
         image = _draw_case(self.source.unlabeled, rng).image()
-        patch = self.cutter.cut_image(image, self.cutter.draw_center(image.shape, rng))
+        patch = self.cutter.cut_image(image, self.cutter.draw_center(image, rng))
         weak = weak_view(patch, None, config.data.patch_size, config.augmentation, self.mirror, rng).image
         return [weak, *(strong_view(weak, config.augmentation, rng) for _ in range(config.method.strong_views))]
 

@@ -17,6 +17,8 @@ from VQSegLib.volume import Array
 _MARGIN = 0.2
 """Patches are cut larger by this share on each side, so that turning draws real voxels into the corners."""
 
+_TISSUE_DRAWS = 10
+
 
 class PatchCutter:
     """Cuts patches, enlarged for the augmentation, out of images and targets.
@@ -35,7 +37,17 @@ class PatchCutter:
         self.patch_kji: Triple = (1, sides[0], sides[1]) if len(sides) == 2 else (sides[0], sides[1], sides[2])
         self.outer_kji: Triple = (1, outer[0], outer[1]) if len(outer) == 2 else (outer[0], outer[1], outer[2])
 
-    def draw_center(self, shape_kji: Sequence[int], rng: np.random.Generator) -> Array:
+    def draw_center(self, image_hu: Array, rng: np.random.Generator) -> Array:
+        """Return a random centre, inside the body where the body is known: patches of air teach little."""
+        threshold = self.config.preprocessing.body_threshold_hu
+        center = self._draw_anywhere(image_hu.shape, rng)
+        for _ in range(_TISSUE_DRAWS):
+            if threshold is None or image_hu[tuple(center)] > threshold:
+                break
+            center = self._draw_anywhere(image_hu.shape, rng)
+        return center
+
+    def _draw_anywhere(self, shape_kji: Sequence[int], rng: np.random.Generator) -> Array:
         """Return a random centre whose patch stays inside along every axis that is long enough."""
         center = []
         for side, part in zip(shape_kji, self.patch_kji, strict=True):
@@ -56,7 +68,7 @@ class PatchCutter:
         if not len(classes):
             return otherwise
         rows = foreground[foreground[:, 0] == rng.choice(classes), 1:]
-        reach = np.array(self.patch_kji) // 4
+        reach = np.array(self.patch_kji) // 6
         chosen: Array = rows[rng.integers(len(rows))] + rng.integers(-reach, reach + 1)
         return chosen
 

@@ -144,6 +144,8 @@ def _fill_from_project(values: dict[str, Any], project: Project) -> None:
     _section(values, "method").setdefault("name", DEFAULT_METHOD)
     network, preprocessing = _section(values, "network"), _section(values, "preprocessing")
     network.setdefault("num_classes", project.labels.num_classes)
+    if "encoder" in network:
+        _section(network, "encoder").setdefault("kind", "conv")
     low, high = project.document.intensity_window
     preprocessing.setdefault("window_low", low)
     preprocessing.setdefault("window_high", high)
