@@ -65,11 +65,20 @@ class ConvEncoderConfig(Document):
     """Residual convolutional encoder (and mirrored decoders) built from MONAI blocks."""
 
     kind: Literal["conv"] = "conv"
-    channels: tuple[int, ...] = Field(default=(32, 64, 128, 256), description="Width per stage, fine to coarse.")
+    channels: tuple[int, ...] = Field(
+        default=(32, 64, 128, 256), min_length=1, description="Width per stage, fine to coarse; multiples of 8."
+    )
     strides: tuple[tuple[int, ...], ...] = Field(
         default=((1, 1), (2, 2), (2, 2), (2, 2)), description="Stride per stage and spatial axis, fine to coarse."
     )
     skip: bool = Field(default=True, description="Unquantized finer stages also reach the segmentation decoder.")
+
+    @model_validator(mode="after")
+    def _check(self) -> ConvEncoderConfig:
+        if any(width <= 0 or width % 8 for width in self.channels):
+            msg = f"channels must be multiples of 8 (group norm has 8 groups), given {self.channels}"
+            raise ValueError(msg)
+        return self
 
 
 class Dinov2EncoderConfig(Document):
