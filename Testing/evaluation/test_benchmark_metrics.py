@@ -32,6 +32,8 @@ def test_missing_medpy_is_one_sentence(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "medpy.metric.binary", None)
     with pytest.raises(UserError, match=r"medpy, which is not installed: run pip install 'vqseg\[test\]'"):
         benchmark_metrics((4, 4, 4))
+    with pytest.raises(SystemExit, match="medpy, which is not installed"):
+        main()
 
 
 def test_module_says_both_times(monkeypatch, caplog) -> None:

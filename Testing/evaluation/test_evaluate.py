@@ -48,6 +48,15 @@ def test_each_label_is_scored_and_its_presence_told() -> None:
     assert all(math.isnan(score) for score in ghost.scores.values())
 
 
+def test_label_is_counted_whole_wherever_it_lies_in_the_two_maps() -> None:
+    prediction, reference = np.zeros((6, 6, 6), np.uint8), np.zeros((6, 6, 6), np.uint8)
+    prediction[0, 3, 5], reference[4, 1, 2] = 1, 1
+    for pair in ((prediction, reference), (reference, prediction)):
+        label = evaluate_arrays(*pair, (1.0, 1.0, 1.0), TABLE).labels[0]
+        assert (label.prediction_voxels, label.reference_voxels) == (1, 1)
+        assert label.scores["hd95_mm"] == pytest.approx(math.sqrt(4**2 + 2**2 + 3**2))
+
+
 def test_mean_over_labels_leaves_out_the_absent_one_only() -> None:
     means = evaluate_arrays(*build_maps(), (3.0, 2.0, 2.0), TABLE).means
     assert means["dice"].mean == pytest.approx(0.5 / 3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import nn
@@ -70,8 +70,9 @@ class BatchedForward:
 
     def _forward(self, images: torch.Tensor) -> torch.Tensor | None:
         is_mixed = self._dtype != torch.float32
+        precision = torch.autocast(self._device.type, self._dtype) if is_mixed else nullcontext()
         # no_grad, not inference_mode: what a network caches here may be needed by the next training step.
-        with torch.no_grad(), torch.autocast(self._device.type, self._dtype, enabled=is_mixed):
+        with torch.no_grad(), precision:
             logits: torch.Tensor = self._network(images.to(self._device)).float()
         expected = (images.shape[0], self._num_classes, *images.shape[2:])
         if tuple(logits.shape) != expected:

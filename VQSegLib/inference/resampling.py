@@ -36,34 +36,17 @@ def resample_image(
         on_fraction: Called after each part with the share done; what it raises ends the work.
 
     Returns:
-        int16 when the input holds integers that fit (rounded), else float32.
+        int16 when the input holds integers that fit (rounded), else float32; the input itself when no side changes.
     """
-    in_plane = np.empty((array.shape[0], *shape_kji[1:]), dtype=np.float32)
-    for part in _chunks(array.shape[0], array[0].size):
-        values = torch.from_numpy(np.ascontiguousarray(array[part], dtype=np.float32))
-        if minimum is not None:
-            values = values.clamp(min=minimum)
-        in_plane[part] = _interpolate(values[:, None], shape_kji[1:])[:, 0].numpy()
-        if on_fraction is not None:
-            on_fraction(0.8 * part.stop / array.shape[0])
-    result = _resample_slices(in_plane, shape_kji[0])
-    if on_fraction is not None:
-        on_fraction(1.0)
+    result = array
+    # In plane first: those axes shrink most, which leaves the least to do along the slices.
+    axes = [axis for axis in (2, 1, 0) if array.shape[axis] != shape_kji[axis]]
+    if not axes:
+        return array
+    for number, axis in enumerate(axes):
+        result = _resample_axis(result, axis, shape_kji[axis], minimum, _part_of(on_fraction, number, len(axes)))
     if np.issubdtype(array.dtype, np.integer):
         return _to_int16(result)
-    return result
-
-
-def _resample_slices(array: npt.NDArray[np.float32], slices: int) -> npt.NDArray[np.float32]:
-    """Resample ``(K, J, I)`` along K."""
-    if array.shape[0] == slices:
-        return array
-    result = np.empty((slices, *array.shape[1:]), dtype=np.float32)
-    for part in _chunks(array.shape[1], array[:, 0].size):
-        # A (K, J * I) picture whose width stays, so only the slice axis is resampled.
-        picture = torch.from_numpy(np.ascontiguousarray(array[:, part])).flatten(1)
-        resized = _interpolate(picture[None, None], (slices, picture.shape[1]))
-        result[:, part] = resized.numpy().reshape(slices, -1, array.shape[2])
     return result
 
 
@@ -79,11 +62,44 @@ def resample_label_map(array: Array, shape_kji: Triple) -> Array:
     return result
 
 
-def _interpolate(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Resize ``(B, 1, H, W)`` by the antialiased linear kernel."""
-    if tuple(images.shape[2:]) == size:
-        return images
-    return functional.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
+def _resample_axis(
+    array: Array, axis: int, side: int, minimum: float | None, on_fraction: Callable[[float], None]
+) -> npt.NDArray[np.float32]:
+    """Resample ``(K, J, I)`` along one axis, in parts along another one."""
+    other = 0 if axis else 1
+    shape = list(array.shape)
+    shape[axis] = side
+    result = np.empty(shape, dtype=np.float32)
+    voxels_each = array.size // array.shape[other]
+    for part in _chunks(array.shape[other], voxels_each):
+        index = (part,) if other == 0 else (slice(None), part)
+        values = np.moveaxis(array[index], axis, -1).astype(np.float32, order="C")
+        if minimum is not None:
+            np.maximum(values, np.float32(minimum), out=values)
+        resized = _interpolate(torch.from_numpy(values).flatten(0, 1), side)
+        np.moveaxis(result[index], axis, -1)[...] = resized.numpy().reshape(*values.shape[:2], side)
+        on_fraction(part.stop / array.shape[other])
+    return result
+
+
+def _interpolate(lines: torch.Tensor, side: int) -> torch.Tensor:
+    """Resize lines ``(N, n)`` to ``(N, side)`` by the antialiased linear kernel.
+
+    As one picture whose height stays: torch 2.13 answers wrong values when it resizes along the height of a picture
+    one pixel wide.
+    """
+    if lines.shape[1] == 1:
+        return lines.expand(-1, side)
+    size = (lines.shape[0], side)
+    return functional.interpolate(lines[None, None], size, mode="bilinear", align_corners=False, antialias=True)[0, 0]
+
+
+def _part_of(on_fraction: Callable[[float], None] | None, number: int, count: int) -> Callable[[float], None]:
+    def report(done: float) -> None:
+        if on_fraction is not None:
+            on_fraction((number + done) / count)
+
+    return report
 
 
 def _chunks(count: int, voxels_each: int) -> Iterator[slice]:

@@ -100,8 +100,8 @@ def alignment_loss(adapted: Tensor, teacher_features: Tensor, temperature: float
 def _unit_positions(features: Tensor) -> Tensor:
     """Return ``(images or slices, positions, C)`` fp32 vectors of length one."""
     channels_last = features.float().movedim(1, -1)
-    # eps keeps the gradient finite where a feature is exactly zero
-    return functional.normalize(channels_last.flatten(-3, -2).flatten(0, -3), dim=-1, eps=1e-6)
+    # eps bounds the gradient where a feature is all but zero
+    return functional.normalize(channels_last.flatten(-3, -2).flatten(0, -3), dim=-1, eps=1e-4)
 
 
 def _info_nce(queries: Tensor, keys: Tensor, temperature: float) -> Tensor:

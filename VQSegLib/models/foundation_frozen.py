@@ -126,10 +126,7 @@ def _to_stacks(images: Tensor, preprocessing: PreprocessingConfig) -> Tensor:
     scale = torch.tensor(std, device=images.device).view(per_channel)
     shift = torch.tensor(mean, device=images.device).view(per_channel)
     windowed = (images.float() * scale + shift).clamp(0.0, 1.0)
-    if is_volume:
-        return windowed[:, 0]
-    # three means repeat one slice: its copies are no neighbours
-    return windowed if len(mean) == 1 else windowed[:, :1]
+    return windowed[:, 0] if is_volume else windowed
 
 
 def _spread(depth: int, count: int) -> tuple[int, ...]:

@@ -82,7 +82,9 @@ def strong_view(image: Tensor, config: AugmentationConfig, rng: np.random.Genera
     """Return a copy of ``image`` ``(C, *spatial)`` with changed brightness, contrast, gamma, blur and noise."""
     out = image.clone()
     if config.blur_voxels and rng.random() < 0.5:
-        out = _plain(GaussianSmooth(rng.uniform(0.3, max(0.3, config.blur_voxels)))(out))
+        # The filter pads with zeros, so air (the lowest value) is moved to zero first: no grey frame.
+        low = out.min()
+        out = _plain(GaussianSmooth(rng.uniform(0.3, max(0.3, config.blur_voxels)))(out - low)) + low
     if config.contrast:
         mean = out.mean()
         out = (out - mean) * rng.uniform(1 - config.contrast, 1 + config.contrast) + mean

@@ -22,6 +22,8 @@ from VQSegLib.training.case_cache import CachedCase
 from VQSegLib.training.config import TrainingConfig
 from VQSegLib.volume import Array
 
+_TISSUE_DRAWS = 10
+
 
 @dataclass(frozen=True)
 class BatchSource:
@@ -59,7 +61,7 @@ class BatchDataset(Dataset[Batch]):
     def _labeled(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         case = self.source.labeled[rng.integers(len(self.source.labeled))]
         target = case.target()
-        center = _draw_center(target.shape, self._outer_size(), rng)
+        center = self._draw_center(case.image(), rng)
         if rng.random() < self.source.config.data.foreground_probability:
             center = _draw_foreground_center(case.foreground(), center, self.source.config.data.patch_size, rng)
         image = self._cut(case.image(), center)
@@ -74,10 +76,20 @@ class BatchDataset(Dataset[Batch]):
     def _unlabeled(self, rng: np.random.Generator) -> list[Tensor]:
         case = self.source.unlabeled[rng.integers(len(self.source.unlabeled))]
         image = case.image()
-        patch = self._cut(image, _draw_center(image.shape, self._outer_size(), rng))
+        patch = self._cut(image, self._draw_center(image, rng))
         config = self.source.config
         weak = weak_view(patch, None, config.data.patch_size, config.augmentation, self.mirror, rng).image
         return [weak, *(strong_view(weak, config.augmentation, rng) for _ in range(config.method.strong_views))]
+
+    def _draw_center(self, image: Array, rng: np.random.Generator) -> Array:
+        """Return a random patch centre, inside the body where the body is known: patches of air teach little."""
+        threshold = self.source.config.preprocessing.body_threshold_hu
+        center = _draw_center(image.shape, self._outer_size(), rng)
+        for _ in range(_TISSUE_DRAWS):
+            if threshold is None or image[tuple(center)] > threshold:
+                break
+            center = _draw_center(image.shape, self._outer_size(), rng)
+        return center
 
     def _outer_size(self) -> tuple[int, int, int]:
         """Size of the box cut from a volume: larger than the patch; in 2-D as many slices as input channels."""
@@ -141,7 +153,7 @@ def _draw_foreground_center(
     if not len(classes):
         return center
     rows = foreground[foreground[:, 0] == rng.choice(classes), 1:]
-    reach = np.array([side // 4 for side in patch_size])
+    reach = np.array([side // 6 for side in patch_size])
     if len(reach) == 2:
         reach = np.array([0, *reach])
     chosen: Array = rows[rng.integers(len(rows))] + rng.integers(-reach, reach + 1)
