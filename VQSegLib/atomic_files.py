@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_IS_WINDOWS = os.name == "nt"
 _WINDOWS_RETRY_S = 2.0
 
 
@@ -39,7 +40,7 @@ def _replace(source: Path, target: Path) -> None:
         try:
             source.replace(target)
         except PermissionError:
-            if os.name != "nt" or time.monotonic() > deadline:
+            if not _IS_WINDOWS or time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
         else:

@@ -170,11 +170,14 @@ def _tag(reader: sitk.ImageFileReader, key: str) -> str:
 
 
 def _numbers(reader: sitk.ImageFileReader, key: str, count: int) -> list[float]:
-    parts = _tag(reader, key).split("\\")
-    if len(parts) != count:
-        msg = "A slice has no position or direction in the patient, so its place is unknown; export it again."
+    try:
+        numbers = [float(part) for part in _tag(reader, key).split("\\")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != count:
+        msg = "A slice has no position or direction in the patient, so its place is unknown; export the series again."
         raise VolumeError(msg)
-    return [float(part) for part in parts]
+    return numbers
 
 
 def _is_segmentation(reader: sitk.ImageFileReader) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,6 @@ MIN_SIDE = 3
 """Fewer slices than this are a picture, not a volume: no surface, no distance and no slice spacing can be trusted."""
 _RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0])
 _COMPLEX = {sitk.sitkComplexFloat32, sitk.sitkComplexFloat64}
-_READ_CHUNK_BYTES = 1 << 22
 
 
 def check_header(reader: sitk.ImageFileReader, path: Path) -> None:
@@ -48,42 +45,8 @@ def check_header(reader: sitk.ImageFileReader, path: Path) -> None:
         raise VolumeError(msg)
 
 
-def check_is_complete(reader: sitk.ImageFileReader, path: Path) -> None:
-    """Refuse a truncated NIfTI file, which ITK reads without complaint, filling the missing slices with rubbish.
-
-    Raises:
-        VolumeError: If the file holds fewer voxels than its header says.
-    """
-    name = path.name.lower()
-    if not name.endswith((".nii", ".nii.gz")):
-        return
-    bits = int(reader.GetMetaData("bitpix")) if reader.HasMetaDataKey("bitpix") else 8
-    needed = int(np.prod(reader.GetSize(), dtype=np.int64)) * bits // 8
-    if (_uncompressed_size(path, needed) if name.endswith(".gz") else path.stat().st_size) < needed:
-        raise VolumeError(_truncated_sentence(path))
-
-
-def _uncompressed_size(path: Path, needed: int) -> int:
-    """Return how many bytes a gzip file unpacks to, by its trailer when that is plausible, else by unpacking it."""
-    with path.open("rb") as stream:
-        if stream.read(2) != b"\x1f\x8b":
-            return path.stat().st_size
-        stream.seek(-4, 2)
-        trailer = int.from_bytes(stream.read(4), "little")
-    # The header takes 348 to a few thousand bytes; half a file ends with four bytes that hardly ever fit.
-    if 0 <= trailer - needed % (1 << 32) <= 1 << 16:
-        return needed
-    total = 0
-    try:
-        with gzip.open(path) as unpacked:
-            while block := unpacked.read(_READ_CHUNK_BYTES):
-                total += len(block)
-    except (EOFError, OSError, zlib.error) as error:
-        raise VolumeError(_truncated_sentence(path)) from error
-    return total
-
-
-def _truncated_sentence(path: Path) -> str:
+def truncated_sentence(path: Path) -> str:
+    """Return the sentence for a file that ends too early."""
     return f"'{path}' is truncated: it ends before its last voxel; copy or export it again."
 
 
@@ -95,6 +58,11 @@ def read_error_sentence(error: RuntimeError, path: Path) -> str:
     if "Unable to determine ImageIO" in text:
         return f"'{path}' is not an image of the kind its name says (or is damaged); export it again."
     return f"'{path}' cannot be read, it seems damaged or truncated; export or copy it again."
+
+
+def not_finite_sentence(count: int, path: Path) -> str:
+    """Return the sentence for NaN or infinite voxels."""
+    return f"'{path}' has {count} voxels that are not finite numbers (NaN or infinite); replace them by -1024 first."
 
 
 def sheared_sentence(path: Path) -> str:
@@ -133,9 +101,7 @@ def _narrowed(array: Array, path: Path) -> Array:
     is_float = np.issubdtype(array.dtype, np.floating)
     low, high = array.min(), array.max()
     if is_float and not (np.isfinite(low) and np.isfinite(high)):
-        count = int(np.count_nonzero(~np.isfinite(array)))
-        msg = f"'{path}' has {count} voxels that are not finite numbers (NaN or infinite); replace them by -1024 first."
-        raise VolumeError(msg)
+        raise VolumeError(not_finite_sentence(int(np.count_nonzero(~np.isfinite(array))), path))
     limits = np.iinfo(np.int16)
     if limits.min <= low and high <= limits.max:
         whole = array.astype(np.int16)

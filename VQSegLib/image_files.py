@@ -14,8 +14,9 @@ import SimpleITK as sitk  # noqa: N813 - the library's own convention
 from VQSegLib.atomic_files import written_atomically
 from VQSegLib.dicom_files import is_dicom_file, load_dicom
 from VQSegLib.errors import VolumeError
-from VQSegLib.image_checks import check_header, check_is_complete, image_to_volume, read_error_sentence
+from VQSegLib.image_checks import check_header, image_to_volume, read_error_sentence
 from VQSegLib.native_output import native_stderr_in_log
+from VQSegLib.nifti_checks import check_nifti
 from VQSegLib.volume import Array, Volume
 
 READABLE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
@@ -50,7 +51,8 @@ def load_volume(path: Path) -> Volume:
         with native_stderr_in_log(path):
             reader.ReadImageInformation()
             check_header(reader, path)
-            check_is_complete(reader, path)
+            if path.name.lower().endswith((".nii", ".nii.gz")):
+                check_nifti(reader, path)
             return image_to_volume(reader.Execute(), path)
     except RuntimeError as error:
         raise VolumeError(read_error_sentence(error, path)) from error

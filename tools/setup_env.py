@@ -141,6 +141,7 @@ def install(purpose):
     """Install torch, then everything else without touching torch again."""
     install_torch()
     target = "{}[{}]".format(ROOT, EXTRAS[purpose])
+    print("Installing the other packages.", flush=True)
     if pip("--editable", target) != 0:
         msg = "The packages could not be installed; see pip's message above, then start again."
         raise SetupError(msg)
@@ -149,6 +150,7 @@ def install(purpose):
 def install_torch():
     """Install torch: the CPU build unless CUDA is asked for."""
     requirement = PINS[1].read_text().split()[-1]
+    print("Installing {}; this takes a few minutes.".format(requirement), flush=True)
     if not wants_cuda() and can_reach_cpu_index():
         # Its dependencies come with the next step from the usual index: this one is for torch only.
         if pip("--no-deps", "--index-url", CPU_INDEX, requirement) == 0:
@@ -170,7 +172,7 @@ def can_reach_cpu_index():
 
 def pip(*arguments):
     """Run `pip install` in the environment with the exact versions; return its exit status."""
-    command = [str(venv_python()), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command = [str(venv_python()), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     for pins in PINS:
         command += ["--constraint", str(pins)]
     return subprocess.call([*command, *arguments], cwd=str(ROOT))

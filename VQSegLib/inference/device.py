@@ -16,6 +16,8 @@ _OUT_OF_MEMORY_TEXTS = ("not enough memory", "out of memory", "can't allocate me
 _FEATURE_CHANNELS = 256
 """Float32 maps of full size alive at once in a window's forward pass: what a U-Net of 32 channels needs, generously."""
 _MAX_BATCH = {"cpu": 4, "cuda": 16}
+_MAX_CPU_BYTES = 2_000_000_000
+"""Larger batches gain nothing on a CPU, and cancelling waits for the batch to end."""
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -65,7 +67,7 @@ def compute_batch_size(device: torch.device, window_shape: tuple[int, ...], chan
         channels: Input channels plus classes.
     """
     needed = math.prod(window_shape) * 4 * (_FEATURE_CHANNELS + channels)
-    return max(1, min(_MAX_BATCH[device.type], _free_bytes(device) // 2 // needed))
+    return max(1, min(_MAX_BATCH[device.type], _budget_bytes(device) // needed))
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -81,8 +83,8 @@ def release_cached_memory(device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
-def _free_bytes(device: torch.device) -> int:
+def _budget_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        return int(free)
-    return int(psutil.virtual_memory().available)
+        return int(free) // 2
+    return min(int(psutil.virtual_memory().available) // 2, _MAX_CPU_BYTES)

@@ -1,0 +1,63 @@
+from types import SimpleNamespace
+
+import psutil
+import pytest
+import torch
+
+from VQSegLib.inference.device import compute_batch_size, is_out_of_memory, resolve_device, resolve_precision
+
+CPU = torch.device("cpu")
+
+
+def test_auto_takes_cuda_only_where_there_is_one(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("auto") == CPU
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert resolve_device("auto").type == "cuda"
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert resolve_device("cuda:1") == torch.device("cuda:1")
+    assert resolve_device(CPU) == CPU
+
+
+@pytest.mark.parametrize(("has_amx", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_auto_precision_follows_the_processor(monkeypatch, has_amx, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": has_amx})
+    assert resolve_precision("auto", CPU) == expected
+    assert resolve_precision("float32", CPU) == torch.float32
+    assert resolve_precision("auto", torch.device("cuda")) == torch.bfloat16
+
+
+def test_the_batch_follows_free_memory(monkeypatch):
+    def free(gib):
+        monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=int(gib * 2**30)))
+
+    free(64)
+    slices, windows = compute_batch_size(CPU, (512, 512), 9), compute_batch_size(CPU, (80, 112, 112), 9)
+    assert (slices, windows) == (4, 1)
+    free(1.2)
+    assert compute_batch_size(CPU, (512, 512), 9) == 2
+    free(0.01)
+    assert compute_batch_size(CPU, (512, 512), 9) == 1
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (8 << 30, 16 << 30))
+    assert compute_batch_size(torch.device("cuda"), (512, 512), 9) == 15
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (MemoryError(), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), True),
+        (RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_which_errors_mean_that_memory_ran_out(error, expected):
+    assert is_out_of_memory(error) is expected
+
+
+def test_a_real_allocation_failure_is_recognized():
+    with pytest.raises((RuntimeError, MemoryError)) as caught:
+        torch.empty(2**58, dtype=torch.uint8)
+    assert is_out_of_memory(caught.value)

@@ -1,0 +1,32 @@
+"""Peak memory of whole processes; the figures are those of docs and README."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("peak_memory.py")
+
+
+def measure(*shape_classes_dims: int) -> dict:
+    words = [sys.executable, str(SCRIPT), *map(str, shape_classes_dims)]
+    answer = subprocess.run(
+        words, capture_output=True, text=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "2"}
+    )
+    return json.loads(answer.stdout)
+
+
+def test_memory_grows_little_with_the_number_of_slices():
+    """128 more slices of 128 x 128 and 60 classes are 0.5 GB of float32 logits, which must not be held at once."""
+    short, long = measure(32, 128, 128, 60, 2), measure(160, 128, 128, 60, 2)
+    assert long["peak_gib"] - short["peak_gib"] < 0.15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_large_ct_with_eight_classes_stays_below_4_gib(dims):
+    figures = measure(600, 512, 512, 8, dims)
+    assert figures["peak_gib"] < 4.0
