@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -122,13 +122,21 @@ class QuantizerConfig(Document):
     code_dim: int = Field(default=64, ge=1, description="Width of a code; features are projected when it differs.")
 
 
+def _build_default_encoder(fields: dict[str, Any]) -> ConvEncoderConfig:
+    """Return the default encoder with strides for the number of spatial axes given before it."""
+    dims = fields.get("spatial_dims", 2)
+    return ConvEncoderConfig(strides=((1,) * dims, (2,) * dims, (2,) * dims, (2,) * dims))
+
+
 class NetworkConfig(Document):
     """Network: encoder, optional vector quantizer, segmentation decoder, optional image decoder."""
 
     spatial_dims: Literal[2, 3] = 2
     in_channels: int = Field(default=1, ge=1, description="Channels of the input; 2-D: neighbouring slices or RGB.")
     num_classes: int = Field(ge=2, description="Background included.")
-    encoder: ConvEncoderConfig | Dinov2EncoderConfig = Field(default_factory=ConvEncoderConfig, discriminator="kind")
+    encoder: ConvEncoderConfig | Dinov2EncoderConfig = Field(
+        default_factory=_build_default_encoder, discriminator="kind"
+    )
     quantizer: QuantizerConfig | None = Field(
         default_factory=QuantizerConfig, description="null: no quantizer (vq off)."
     )

@@ -254,9 +254,9 @@ class Trainer:
             self.on_progress(self.step, self.config.max_steps, dict(values))
 
     def _finish(self) -> TrainingResult:
-        """Write the model file with the best weights."""
+        """Write the model file with the best weights; a run that had finished already keeps its own."""
         path = self.output / MODEL_FILE
-        if self.fabric.is_global_zero:
+        if self.fabric.is_global_zero and not path.exists():
             best = load_tensors(self.output / BEST_FILE)
             network = self.method.inference_network()
             network.load_state_dict(best["weights"])
