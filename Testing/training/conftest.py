@@ -90,7 +90,7 @@ def make_config() -> Callable[..., TrainingConfig]:
             "log_interval": 2,
         }
         for section, change in changes.items():
-            values[section] = {**values[section], **change} if isinstance(change, dict) else change
+            values[section] = {**values.get(section, {}), **change} if isinstance(change, dict) else change
         return TrainingConfig.model_validate(values)
 
     return make

@@ -192,7 +192,7 @@ class Trainer:
         log.write("validation", self.step, {"dice": scores.mean, "dice_per_label": per_label, "seconds": seconds})
         self._report({"dice": scores.mean})
         # NaN, when no validation case shows any label, selects nothing: then the last weights are kept.
-        if math.isnan(scores.mean) or scores.mean > self.best_dice:
+        if scores.mean > self.best_dice or not math.isfinite(self.best_dice):
             self._keep_best(scores)
 
     def _score(self) -> ValidationScores:
@@ -230,10 +230,10 @@ class Trainer:
         try:
             self.method.load_state_dict(state["method"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.fabric.strategy.precision.load_state_dict(state["precision"])
-            self.average.load_state(state["average"])
+            self.fabric.strategy.precision.load_state_dict(state.get("precision", {}))
+            self.average.load_state(state.get("average", {}))
             self.step, self.best_step, self.best_dice = state["step"], state["best_step"], state["best_dice"]
-            self.validation_due = state["validation_due"]
+            self.validation_due = state.get("validation_due", False)
         except (KeyError, TypeError, ValueError, RuntimeError) as exc:
             msg = (
                 f"The run cannot be resumed: '{self.output / STATE_FILE}' holds another run; start it again elsewhere."
