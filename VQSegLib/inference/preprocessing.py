@@ -93,7 +93,7 @@ def resample_to_model_grid(
         on_fraction: Called now and then with the share done (0..1); what it raises ends the work.
     """
     canonical = to_canonical(volume)
-    shape = compute_grid_shape(canonical, config.spacing_mm_kji)
+    shape = compute_grid_shape(canonical, config.target_spacing_mm_kji(canonical.spacing_mm_kji))
     array = canonical.array
     if shape != canonical.shape_kji:
         array = resample_image(array, shape, minimum=AIR_HU, on_fraction=on_fraction)
@@ -119,7 +119,7 @@ def prepare_label_map(label: Volume, image: Volume, config: PreprocessingConfig)
             f"{_rounded(image.spacing_mm_kji)} mm (or another origin or direction); resample it to the image first."
         )
         raise VolumeError(msg)
-    shape = compute_grid_shape(canonical, config.spacing_mm_kji)
+    shape = compute_grid_shape(canonical, config.target_spacing_mm_kji(canonical.spacing_mm_kji))
     if shape == canonical.shape_kji:
         return np.ascontiguousarray(canonical.array)
     return resample_label_map(canonical.array, shape)

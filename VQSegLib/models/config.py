@@ -15,6 +15,11 @@ class PreprocessingConfig(Document):
     spacing_mm_kji: tuple[float, float, float] | None = Field(
         default=None, description="Spacing the network was trained at; null keeps the spacing of the input."
     )
+    spacing_max_mm_kji: tuple[float, float, float] | None = Field(
+        default=None,
+        description="Coarsest spacing seen in training: an input between spacing_mm_kji and this keeps its own "
+        "spacing, axis by axis, and anything outside is resampled to the nearer bound; null: always spacing_mm_kji.",
+    )
     window_low: float = Field(default=-1000.0, description="HU mapped to 0 before mean and std are applied.")
     window_high: float = Field(default=1000.0, description="HU mapped to 1 before mean and std are applied.")
     mean: tuple[float, ...] = Field(
@@ -26,12 +31,27 @@ class PreprocessingConfig(Document):
     )
     patch_size: tuple[int, ...] | None = Field(
         default=None,
-        description="Window of the sliding-window inference: (k, j, i) in 3-D, (j, i) in 2-D; null: whole volume or slice.",
+        description="Window of the sliding-window inference: (k, j, i) in 3-D, (j, i) in 2-D; null: all.",
     )
     overlap: float = Field(default=0.5, ge=0.0, lt=1.0, description="Share of a window shared with its neighbour.")
 
+    def target_spacing_mm_kji(self, spacing_mm_kji: tuple[float, float, float]) -> tuple[float, float, float]:
+        """Return the spacing at which the network sees an input of spacing ``spacing_mm_kji``."""
+        low = self.spacing_mm_kji
+        if low is None:
+            return spacing_mm_kji
+        high = self.spacing_max_mm_kji or low
+        k, j, i = (min(max(s, a), b) for s, a, b in zip(spacing_mm_kji, low, high, strict=True))
+        return (k, j, i)
+
     @model_validator(mode="after")
     def _check(self) -> PreprocessingConfig:
+        if self.spacing_max_mm_kji is not None and (
+            self.spacing_mm_kji is None
+            or any(a > b for a, b in zip(self.spacing_mm_kji, self.spacing_max_mm_kji, strict=True))
+        ):
+            msg = f"spacing_max_mm_kji {self.spacing_max_mm_kji} needs a spacing_mm_kji that is nowhere above it"
+            raise ValueError(msg)
         if self.window_high <= self.window_low:
             msg = f"window_high ({self.window_high}) must be above window_low ({self.window_low})"
             raise ValueError(msg)
@@ -68,6 +88,22 @@ class Dinov2EncoderConfig(Document):
         default=None, description="Local folder or hub id of pre-trained weights to start training from."
     )
 
+    @model_validator(mode="after")
+    def _check(self) -> Dinov2EncoderConfig:
+        if (
+            list(self.layers) != sorted(set(self.layers))
+            or not 0 <= self.layers[0] <= self.layers[-1] < self.num_layers
+        ):
+            msg = f"layers must ascend within 0..{self.num_layers - 1}, given {self.layers}"
+            raise ValueError(msg)
+        if self.hidden_size % self.num_heads:
+            msg = f"hidden_size ({self.hidden_size}) must be a multiple of num_heads ({self.num_heads})"
+            raise ValueError(msg)
+        if self.image_size % self.patch_size:
+            msg = f"image_size ({self.image_size}) must be a multiple of patch_size ({self.patch_size})"
+            raise ValueError(msg)
+        return self
+
 
 class QuantizerConfig(Document):
     """Vector quantizer between encoder and decoders."""
@@ -88,3 +124,19 @@ class NetworkConfig(Document):
         default_factory=QuantizerConfig, description="null: no quantizer (vq off)."
     )
     image_decoder: bool = Field(default=False, description="Second decoder that reconstructs the input (dual branch).")
+
+    @model_validator(mode="after")
+    def _check(self) -> NetworkConfig:
+        if isinstance(self.encoder, Dinov2EncoderConfig):
+            if self.spatial_dims != 2:
+                msg = (
+                    "encoder kind 'dinov2' is 2-D; set spatial_dims to 2 or use kind 'conv' "
+                    f"(given {self.spatial_dims})"
+                )
+                raise ValueError(msg)
+            return self
+        strides = self.encoder.strides
+        if len(strides) != len(self.encoder.channels) or any(len(s) != self.spatial_dims for s in strides):
+            msg = f"strides need one tuple of {self.spatial_dims} numbers per entry of channels, given {strides}"
+            raise ValueError(msg)
+        return self

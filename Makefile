@@ -1,0 +1,32 @@
+# Every target does its own set-up; nothing has to be installed by hand but Python 3.11-3.13 with venv.
+#   make demo         segment a real CT with the shipped model
+#   make test         style, types and the default test suite
+#   make test-slow    all tests
+# CUDA=1 installs torch's CUDA build; PYTHON=/path/to/python chooses the interpreter.
+
+SHELL = /bin/sh
+VENV_BIN = .venv/bin
+PYTEST_ARGUMENTS ?=
+export CUDA ?= 0
+export OMP_NUM_THREADS ?= 2
+
+.PHONY: demo test test-slow lint setup-demo setup-test
+
+demo: setup-demo
+	@$(VENV_BIN)/vqseg demo --output demo-output --overwrite
+
+test: lint
+	$(VENV_BIN)/python -m pytest $(PYTEST_ARGUMENTS)
+
+test-slow: lint
+	$(VENV_BIN)/python -m pytest -m "slow or not slow" $(PYTEST_ARGUMENTS)
+
+lint: setup-test
+	$(VENV_BIN)/ruff check
+	$(VENV_BIN)/ruff format --check
+	$(VENV_BIN)/mypy
+
+setup-demo setup-test: setup-%:
+	@command -v python3 >/dev/null 2>&1 || command -v "$(PYTHON)" >/dev/null 2>&1 || { \
+	  echo "Python 3 is missing; install it with: sudo apt-get install python3 python3-venv" >&2; exit 2; }
+	@PYTHON="$(PYTHON)" "$$(command -v "$(PYTHON)" || command -v python3)" tools/setup_env.py $*

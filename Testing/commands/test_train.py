@@ -1,0 +1,74 @@
+"""`vqseg train` from project to model file, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from VQSegLib.image_files import load_volume
+from VQSegLib.labels import LabelTable
+from VQSegLib.project.folder import Project
+from VQSegLib.volume import Volume
+
+SMALL = (
+    "max_steps=2",
+    "validation_interval=2",
+    "log_interval=1",
+    "data.patch_size=[16,16]",
+    "data.workers=0",
+    "network.encoder.channels=[8,16]",
+    "network.encoder.strides=[[1,1],[2,2]]",
+    "network.quantizer.codebook_size=8",
+    "network.quantizer.code_dim=4",
+    "device.accelerator=cpu",
+)
+SETTINGS = [part for setting in SMALL for part in ("--set", setting)]
+
+
+@pytest.fixture
+def project(tmp_path: Path, tiny_labels: LabelTable) -> Path:
+    """A project with two labeled training scans, one unlabeled and one for validation."""
+    project = Project.create(tmp_path / "project", tiny_labels)
+    rng = np.random.default_rng(1)
+    for split, is_labeled in (("train", True), ("train", True), ("train", False), ("validation", True)):
+        label = np.zeros((4, 24, 24), np.uint8)
+        label[1:3, 4:12, 4:12], label[1:3, 12:20, 12:20] = 2, 5
+        image = Volume((label * 100 + rng.integers(-50, 50, label.shape)).astype(np.int16), np.eye(4))
+        project.add_case(image, image.with_array(label) if is_labeled else None, split=split)
+    return project.path
+
+
+def test_trained_model_segments_and_tells_how_it_was_made(run_process, project: Path, scan: Path) -> None:
+    run = project / "runs" / "first"
+    result = run_process("train", project, "--output", run, "--method", "vqseg", *SETTINGS, "--json")
+    assert result.returncode == 0, result.stderr
+    answer = json.loads(result.stdout)
+    assert answer["best_step"] == 2
+    assert 0.0 <= answer["validation_dice"] <= 1.0
+    model = Path(answer["model"])
+    card = json.loads(run_process("models", "show", model, "--json").stdout)
+    assert (card["training"]["labeled_cases"], card["training"]["unlabeled_cases"]) == (2, 1)
+    assert str(project.parent) not in json.dumps(card)
+    output = scan.with_name("out.nii.gz")
+    assert run_process("segment", scan, "--model", model, "--output", output).returncode == 0
+    assert load_volume(output).has_geometry_of(load_volume(scan))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--method", "magic"), "magic"),
+        (("--set", "max_steps"), "optimizer.learning_rate=0.001"),
+        (("--set", "max_steps=0"), "max_steps"),
+        (("--config", "no_such_config.json"), "no_such_config.json"),
+        (("--resume",), "--output"),
+    ],
+)
+def test_wrong_request_is_refused(
+    run_cli, assert_mistake, project: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    assert_mistake(run_cli("train", project, *arguments), words)
+    assert list((project / "runs").iterdir()) == []

@@ -1,0 +1,70 @@
+"""Loss terms shared by the methods."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - the field's usual name
+
+from VQSegLib.methods.base import IGNORED
+
+SegmentationLoss = Literal["ce", "ce_dice"]
+_SMOOTH = 1e-5
+
+
+def segmentation_loss(logits: Tensor, target: Tensor, kind: SegmentationLoss, *, count_ignored: bool = False) -> Tensor:
+    """Return cross-entropy, or the mean of cross-entropy and Dice loss, over voxels that are not ignored.
+
+    Args:
+        logits: ``(B, C, *spatial)``.
+        target: ``(B, *spatial)`` int64 class or ``IGNORED``.
+        kind: ``ce`` (VQ-Seg paper) or ``ce_dice``.
+        count_ignored: Divide the cross-entropy by all voxels, so that a few confident pseudo-labels weigh little
+            (UniMatch, VQ-Seg's release) instead of by those that are not ignored.
+
+    Returns:
+        Scalar; 0 with a gradient of 0 when every voxel is ignored.
+    """
+    logits = logits.float()
+    voxels = target.new_tensor(target.numel()) if count_ignored else (target != IGNORED).sum().clamp_min(1)
+    cross_entropy = F.cross_entropy(logits, target, ignore_index=IGNORED, reduction="sum") / voxels
+    if kind == "ce":
+        return cross_entropy
+    return (cross_entropy + dice_loss(logits, target)) / 2
+
+
+def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Return 1 - mean soft Dice over the foreground classes present in the batch; sums run over the whole batch.
+
+    Classes that the batch does not show are left out: a patch cut above the larynx says nothing about the larynx
+    beyond what cross-entropy already says.
+    """
+    classes = logits.shape[1]
+    known = (target != IGNORED).unsqueeze(1)
+    probabilities = logits.softmax(1) * known
+    truth = F.one_hot(target.clamp_min(0), classes).movedim(-1, 1) * known
+    axes = (0, *range(2, logits.ndim))
+    overlap = (probabilities * truth).sum(axes)[1:]
+    truth_size = truth.sum(axes)[1:]
+    dice = (2 * overlap + _SMOOTH) / (probabilities.sum(axes)[1:] + truth_size + _SMOOTH)
+    present = truth_size > 0
+    return 1 - (dice * present).sum() / present.sum().clamp_min(1) if bool(present.any()) else 0 * dice.sum()
+
+
+def sigmoid_rampup(step: int, rampup_steps: int) -> float:
+    """Return ``exp(-5 (1 - min(t, T) / T)^2)``, the ramp of the peers (Laine and Aila, arXiv 1610.02242)."""
+    if rampup_steps <= 0:
+        return 1.0
+    return math.exp(-5 * (1 - min(step, rampup_steps) / rampup_steps) ** 2)
+
+
+def masked_pseudo_labels(teacher_logits: Tensor, confidence_threshold: float | None) -> tuple[Tensor, float]:
+    """Return the teacher's argmax ``(B, *spatial)``, ignored below the threshold, and the share of voxels kept."""
+    confidence, label = teacher_logits.detach().float().softmax(1).max(1)
+    if confidence_threshold is None:
+        return label, 1.0
+    kept = confidence >= confidence_threshold
+    return torch.where(kept, label, IGNORED), float(kept.float().mean())

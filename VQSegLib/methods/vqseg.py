@@ -1,0 +1,224 @@
+"""VQ-Seg (NeurIPS 2025, arXiv 2601.10124): mean teacher with perturbed codes, dual branch and feature adapter.
+
+``L = L_labeled + w(t) L_unlabeled + L_reconstruction + lambda_a L_align + lambda_vq L_vq + lambda_use L_use``. The
+paper's objective has no term that trains the codebook map; ``L_vq`` is SimVQ's.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - the field's usual name
+
+from VQSegLib.methods.base import Batch, Method, StepResult
+from VQSegLib.methods.cutmix import draw_boxes, paste
+from VQSegLib.methods.losses import masked_pseudo_labels, segmentation_loss, sigmoid_rampup
+from VQSegLib.methods.mean_teacher import build_teacher_network, update_teacher
+from VQSegLib.methods.vqseg_config import VQSegConfig
+from VQSegLib.models.code_perturbation import calibrate_temperature, measure_perturbation, perturb_codes
+from VQSegLib.models.codebook_usage import compute_codebook_usage
+from VQSegLib.models.config import PreprocessingConfig
+from VQSegLib.models.feature_adapter import FeatureAdapter, alignment_loss
+from VQSegLib.models.foundation import FoundationTeacher, build_teacher, check_disjoint
+from VQSegLib.models.network import VQSegNet
+from VQSegLib.models.usage_loss import usage_loss
+from VQSegLib.models.vector_quantizer import Quantized
+
+_ALIGNMENT_RAMP = 0.1
+"""Share of training over which the PFA weight grows: at chance 5 L_align is forty times the cross-entropy."""
+
+
+class _Views(NamedTuple):
+    """The student's view of a batch: one encoder pass, cut into labeled, strong and weak."""
+
+    images: Tensor
+    features: list[Tensor]
+    quantized: Quantized | None
+    labeled: slice
+    strong: slice
+    weak: slice
+
+    def cut(self, part: slice) -> tuple[list[Tensor], Tensor]:
+        """Return encoder maps and post-quantization features of one part."""
+        features = [level[part] for level in self.features]
+        return features, self.quantized.quantized[part] if self.quantized else features[-1]
+
+
+class VQSeg(Method):
+    """Method ``vqseg``; see :class:`VQSegConfig` for the switches."""
+
+    uses_unlabeled = True
+    temperature: Tensor
+
+    def __init__(
+        self,
+        config: VQSegConfig,
+        student: VQSegNet,
+        preprocessing: PreprocessingConfig,
+        max_steps: int,
+    ) -> None:
+        super().__init__(student, preprocessing, max_steps)
+        self.config = config
+        self.teacher: VQSegNet = build_teacher_network(student)
+        self.register_buffer("temperature", torch.zeros((), dtype=torch.float64))
+        # The foundation teacher is no module: it is neither trained, averaged nor saved with the run.
+        self.foundation: FoundationTeacher | None = None
+        if config.foundation_teacher is not None:
+            self.foundation = build_teacher(config.foundation_teacher, preprocessing)
+            check_disjoint(self.foundation, student)
+            dims = student.config.spatial_dims
+            self.adapter = FeatureAdapter(student.feature_dim, self.foundation.teacher_dim, dims)
+
+    def train(self, mode: bool = True) -> VQSeg:
+        """Switch the student's mode; the teacher always stays in eval mode."""
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+    def forward(self, batch: Batch, step: int) -> StepResult:
+        """Return the whole objective for one batch."""
+        config = self.config
+        if batch.unlabeled_weak is None or batch.unlabeled_strong is None:
+            msg = "method vqseg needs unlabeled patches"
+            raise RuntimeError(msg)
+        with torch.no_grad():
+            teacher_logits = self.teacher(batch.unlabeled_weak)
+        pseudo_label, mask_ratio = masked_pseudo_labels(teacher_logits, config.confidence_threshold)
+        strong, strong_labels = self._strong_views(batch.unlabeled_strong, pseudo_label)
+        views = self._encode(batch, strong)
+        logs = {"ssl/mask_ratio": mask_ratio}
+
+        terms = {"loss/supervised": config.labeled_weight * self._supervised(views, batch)}
+        weight = config.consistency_weight * sigmoid_rampup(step, config.rampup_steps)
+        consistency = self._consistency(views, strong_labels, pseudo_label, step, logs)
+        terms["loss/consistency"] = weight * consistency
+        terms |= self._reconstruction(views, weight)
+        terms |= self._alignment(views, step)
+        terms |= self._codebook_terms(views, logs)
+        logs |= {name: float(term.detach()) for name, term in terms.items()}
+        logs["ssl/consistency_weight"] = weight
+        return StepResult(torch.stack(list(terms.values())).sum(), logs)
+
+    def after_step(self, step: int) -> None:
+        """Move the teacher."""
+        update_teacher(self.teacher, self.student, step, self.config.ema_decay)
+
+    def inference_network(self) -> VQSegNet:
+        """Return the teacher: the average of the student scores higher on validation."""
+        return self.teacher
+
+    def _strong_views(self, strong: Tensor, pseudo_label: Tensor) -> tuple[Tensor, Tensor]:
+        """Return strong views ``(V * B, C, *spatial)`` and their pseudo-labels, CutMix applied where it is on."""
+        count = strong.shape[1]
+        images, labels = list(strong), [pseudo_label] * len(strong)
+        if self.config.cutmix and count > 1:
+            for view, image in enumerate(images):
+                inside = draw_boxes(count, image.shape[2:], image.device)
+                images[view] = paste(inside, image, image.flip(0))
+                labels[view] = paste(inside, pseudo_label, pseudo_label.flip(0))
+        return torch.cat(images), torch.cat(labels)
+
+    def _encode(self, batch: Batch, strong: Tensor) -> _Views:
+        """Encode and quantize all the student sees in one pass."""
+        parts = [batch.labeled, strong]
+        if self.config.student_sees_weak and batch.unlabeled_weak is not None:
+            parts.append(batch.unlabeled_weak)
+        images = torch.cat(parts)
+        features = self.student.encode(images)
+        first, second = len(batch.labeled), len(batch.labeled) + len(strong)
+        return _Views(
+            images,
+            features,
+            self.student.quantize(features),
+            slice(0, first),
+            slice(first, second),
+            slice(second, len(images)),
+        )
+
+    def _supervised(self, views: _Views, batch: Batch) -> Tensor:
+        features, quantized = views.cut(views.labeled)
+        logits = self.student.decode(features, quantized, views.images.shape[2:])
+        return segmentation_loss(logits, batch.target, self.config.segmentation_loss)
+
+    def _consistency(
+        self,
+        views: _Views,
+        strong_labels: Tensor,
+        pseudo_label: Tensor,
+        step: int,
+        logs: dict[str, float],
+    ) -> Tensor:
+        """Return the mean of the strong-view and perturbed-code terms (one term where QPM works on strong views)."""
+        config, size = self.config, views.images.shape[2:]
+        perturb = config.qpm and step >= config.qpm_warmup * self.max_steps
+        features, quantized = views.cut(views.strong)
+        if perturb and config.qpm_on == "strong":
+            quantized = self._perturbed(views, views.strong, step, logs)
+        logits = self.student.decode(features, quantized, size)
+        terms = [segmentation_loss(logits, strong_labels, config.segmentation_loss, count_ignored=True)]
+        if perturb and config.qpm_on == "weak":
+            features, clean = views.cut(views.weak)
+            quantized = self._perturbed(views, views.weak, step, logs)
+            logits = self.student.decode(features, quantized, size)
+            terms.append(segmentation_loss(logits, pseudo_label, config.segmentation_loss, count_ignored=True))
+            if step % config.code_perturbation.refresh_steps == 0:
+                with torch.no_grad():
+                    change = (self.student.decode(features, clean, size) - logits).abs().float().mean()
+                logs["vq/perturbation_logit_change"] = float(change)
+        return torch.stack(terms).mean()
+
+    def _perturbed(self, views: _Views, part: slice, step: int, logs: dict[str, float]) -> Tensor:
+        """Return post-quantization features of ``part`` with perturbed codes, straight-through to the features."""
+        quantizer, quantized = self.student.quantizer, views.quantized
+        if quantizer is None or quantized is None:
+            msg = "QPM without a quantizer"
+            raise RuntimeError(msg)
+        config = self.config.code_perturbation
+        codes = quantizer.codes()
+        if config.temperature is not None:
+            self.temperature.fill_(config.temperature)
+        elif step % config.refresh_steps == 0 or self.temperature == 0:
+            self.temperature.fill_(calibrate_temperature(codes, quantized.indices.unique(), config))
+        before = quantized.indices[part]
+        after = perturb_codes(before, codes, config, float(self.temperature))
+        change, jump = measure_perturbation(before, after, codes.detach())
+        logs |= {"vq/perturbation_rate": change, "vq/perturbation_jump": jump}
+        return quantizer.requantize(quantized.latents[part], F.embedding(after, codes))
+
+    def _reconstruction(self, views: _Views, unlabeled_weight: float) -> dict[str, Tensor]:
+        """Return L1 of the image decoder on labeled and clean unlabeled patches (dual branch)."""
+        if not self.config.dual_branch:
+            return {}
+        size = views.images.shape[2:]
+
+        def error(part: slice) -> Tensor:
+            image = self.student.reconstruct(views.cut(part)[1], size)
+            return F.l1_loss(image.float(), views.images[part])
+
+        return {"loss/reconstruction": error(views.labeled) + unlabeled_weight * error(views.weak)}
+
+    def _alignment(self, views: _Views, step: int) -> dict[str, Tensor]:
+        """Return the patch-wise InfoNCE against the foundation teacher on labeled and clean unlabeled patches (PFA)."""
+        if self.foundation is None:
+            return {}
+        parts = [views.labeled, views.weak]
+        images = torch.cat([views.images[part] for part in parts])
+        quantized = torch.cat([views.cut(part)[1] for part in parts])
+        target = self.foundation.features(images).features
+        loss = alignment_loss(self.adapter(quantized, tuple(target.shape[2:])), target)
+        weight = self.config.alignment_weight * min(1.0, (step + 1) / (_ALIGNMENT_RAMP * self.max_steps))
+        return {"loss/alignment": weight * loss}
+
+    def _codebook_terms(self, views: _Views, logs: dict[str, float]) -> dict[str, Tensor]:
+        """Return codebook, commitment and usage loss, and log how the codebook is used."""
+        quantizer, quantized = self.student.quantizer, views.quantized
+        if quantizer is None or quantized is None:
+            return {}
+        usage = compute_codebook_usage(quantized.indices, quantizer.codebook_size)
+        logs |= {"vq/perplexity": usage.perplexity, "vq/active_codes": usage.active_codes}
+        terms = {"vq/commitment": self.config.vq_weight * quantized.commitment_loss}
+        if self.config.usage_weight:
+            terms["vq/usage"] = self.config.usage_weight * usage_loss(quantized.latents, quantizer.codes())
+        return terms

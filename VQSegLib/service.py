@@ -1,0 +1,265 @@
+"""What can be asked of VQSeg, one method per request; the command line and the worker only call it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from VQSegLib.output_checks import check_output_file
+from VQSegLib.resources import find_model, resources_folder
+from VQSegLib.service_results import (
+    ImportedCases,
+    ModelSummary,
+    OnProgress,
+    SegmentationResult,
+    TrainedModel,
+    VerifiedModel,
+    measure_labels,
+    summarize_model,
+)
+
+if TYPE_CHECKING:
+    from VQSegLib.evaluation.results import Evaluation, Unit
+    from VQSegLib.labels import LabelTable
+    from VQSegLib.models.card import ModelCard
+    from VQSegLib.models.checkpoint import Model
+    from VQSegLib.project.folder import Project
+    from VQSegLib.training.request import TrainingRequest
+
+SHOWN_VALUES = ("loss/total", "dice")
+"""Values of a training step that are shown while it runs; all of them are in the run's events."""
+
+
+class Service:
+    """Answers requests; heavy packages are imported by the request that needs them."""
+
+    def __init__(self) -> None:
+        self._models: dict[Path, Model] = {}
+
+    def segment(
+        self,
+        image: Path,
+        model: str,
+        output: Path,
+        *,
+        device: str = "auto",
+        overwrite: bool = False,
+        on_progress: OnProgress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> SegmentationResult:
+        """Segment a scan and write the label map in the scan's own geometry.
+
+        Args:
+            image: Image file or DICOM folder.
+            model: Path of a model file or name of a shipped model.
+            output: Label map to write.
+            device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<n>``.
+            overwrite: Replace ``output`` if it exists.
+            on_progress: Told how far the work is.
+            cancelled: Polled between batches.
+
+        Raises:
+            UserError: One sentence about the image, the model, the device or the output; nothing was written.
+            Cancelled: ``cancelled`` answered True; nothing was written.
+        """
+        from VQSegLib.image_files import WRITABLE_SUFFIXES, load_volume, save_label_map
+
+        started = time.perf_counter()
+        check_output_file(output, WRITABLE_SUFFIXES, source=image, overwrite=overwrite)
+        volume = load_volume(image)
+        loaded = self._load_model(find_model(model))
+
+        from VQSegLib.inference.predictor import Predictor
+
+        prediction = Predictor(loaded, device=device).predict(volume, on_progress=on_progress, cancelled=cancelled)
+        save_label_map(output, prediction.label_map)
+        return SegmentationResult(
+            output=str(output),
+            model=loaded.card.name,
+            model_sha256=loaded.sha256,
+            device=prediction.device,
+            precision=prediction.precision,
+            seconds=round(time.perf_counter() - started, 3),
+            notes=prediction.notes,
+            labels=measure_labels(prediction.label_map, loaded.card.labels),
+        )
+
+    def evaluate(
+        self,
+        prediction: Path,
+        reference: Path,
+        *,
+        labels: LabelTable | None = None,
+        unit: Unit = "mm",
+        tolerance: float = 2.0,
+        on_progress: OnProgress | None = None,
+    ) -> Evaluation:
+        """Score label maps against reference label maps, two files or two folders.
+
+        Args:
+            prediction: File or folder.
+            reference: The same kind of thing.
+            labels: Structures to score; None scores every value that occurs.
+            unit: Unit of distances, ``mm`` or ``voxel``.
+            tolerance: Tolerance of surface Dice in ``unit``.
+            on_progress: Told how far the work is.
+
+        Raises:
+            UserError: One sentence about what cannot be compared.
+        """
+        from VQSegLib.evaluation.evaluate import evaluate_paths
+        from VQSegLib.evaluation.results import EvaluationSettings
+
+        def tell(done: int, pairs: int) -> None:
+            if on_progress is not None:
+                on_progress(done / pairs, f"Scored {done} of {pairs}", None)
+
+        settings = EvaluationSettings(unit=unit, tolerance=tolerance)
+        return evaluate_paths(prediction, reference, labels, settings, on_progress=tell)
+
+    def train(
+        self,
+        project: Path,
+        request: TrainingRequest,
+        *,
+        on_progress: OnProgress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> TrainedModel:
+        """Train a model on the cases of a project.
+
+        Args:
+            project: Project folder.
+            request: Run folder and configuration.
+            on_progress: Told how far the work is.
+            cancelled: Polled before every step; the run can be resumed afterwards.
+
+        Raises:
+            UserError: One sentence about the project, the configuration or the run folder.
+            Cancelled: ``cancelled`` answered True.
+        """
+        from VQSegLib.training.request import build_config, choose_run_folder
+
+        opened = self.open_project(project)
+        run_folder = choose_run_folder(opened, request)
+        config = build_config(opened, request, run_folder)
+
+        from VQSegLib.training.trainer import Trainer
+
+        def tell(step: int, steps: int, values: dict[str, float]) -> None:
+            if on_progress is not None:
+                shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items() if name in SHOWN_VALUES)
+                on_progress(step / steps, f"Step {step} of {steps}: {shown}", None)
+
+        trainer = Trainer(
+            opened,
+            config,
+            run_folder,
+            resume=request.resume,
+            command=request.command,
+            on_progress=tell,
+            cancelled=cancelled,
+        )
+        result = trainer.run()
+        return TrainedModel(
+            model=str(result.model_path),
+            best_step=result.best_step,
+            validation_dice=result.best_dice if math.isfinite(result.best_dice) else None,
+            curves=str(result.curves_path),
+        )
+
+    def list_models(self, folder: Path | None = None) -> list[ModelSummary]:
+        """List the model files of a folder, the shipped ones by default.
+
+        Raises:
+            ModelFileError: There is no such folder.
+        """
+        from VQSegLib.models.store import list_models
+
+        return [summarize_model(entry) for entry in list_models(folder or resources_folder() / "models")]
+
+    def show_model(self, model: str) -> ModelCard:
+        """Return the card of a model; only the header of the file is read.
+
+        Raises:
+            ModelFileError: There is no such model, or it is not a usable model file.
+        """
+        from VQSegLib.models.checkpoint import read_card
+
+        return read_card(find_model(model))
+
+    def verify_model(self, model: str) -> VerifiedModel:
+        """Check every byte of a model file and that its weights fit its network.
+
+        Raises:
+            ModelFileError: What is wrong with the file.
+        """
+        path = find_model(model)
+        loaded = self._load_model(path)
+        return VerifiedModel(path=str(path), name=loaded.card.name, sha256=loaded.sha256)
+
+    def import_model(self, source: Path, output: Path, *, name: str, labels: LabelTable | None = None) -> ModelCard:
+        """Convert a checkpoint released by the VQ-Seg authors into a model file.
+
+        Raises:
+            UserError: The checkpoint is unsafe, damaged or of another network, or the output cannot be written.
+        """
+        from VQSegLib.models.released_layout import import_released
+        from VQSegLib.models.store import MODEL_SUFFIX
+
+        check_output_file(output, (MODEL_SUFFIX,), source=source, overwrite=False)
+        return import_released(source, output, labels=labels, name=name)
+
+    def create_project(self, path: Path, *, labels: LabelTable, modality: str, window: tuple[float, float]) -> Project:
+        """Make a new project folder; ``window`` is the lowest and highest HU used.
+
+        Raises:
+            UserError: The label table or the folder cannot be used.
+        """
+        from VQSegLib.project.folder import Project
+
+        return Project.create(path, labels, modality, window)
+
+    def open_project(self, path: Path) -> Project:
+        """Open a project folder.
+
+        Raises:
+            ProjectError: There is no project, or it is damaged.
+        """
+        from VQSegLib.project.folder import Project
+
+        return Project.open(path)
+
+    def import_cases(
+        self,
+        project: Path,
+        images: str,
+        labels: str | None = None,
+        *,
+        split: str,
+        keys: Collection[str] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> ImportedCases:
+        """Add every image that matches a pattern, with its label map; see :mod:`VQSegLib.project.importing`.
+
+        Raises:
+            UserError: The project or a pattern cannot be used; single files that fail are listed instead.
+        """
+        from VQSegLib.project.importing import import_cases
+
+        def tell(fraction: float, key: str) -> None:
+            if on_progress is not None:
+                on_progress(fraction, f"Importing {key}", None)
+
+        result = import_cases(self.open_project(project), images, labels, split=split, keys=keys, on_progress=tell)
+        return ImportedCases(imported=result.imported, failed=result.failed)
+
+    def _load_model(self, path: Path) -> Model:
+        """Load a model once; a model file never changes after it is written."""
+        from VQSegLib.models.checkpoint import load_checkpoint
+
+        if path not in self._models:
+            self._models = {path: load_checkpoint(path)}
+        return self._models[path]

@@ -1,0 +1,44 @@
+"""What a run needs to go on after it was stopped, and its best weights so far."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from VQSegLib.errors import ProjectError
+
+STATE_FILE = "state.pt"
+BEST_FILE = "best.pt"
+
+
+def save_tensors(path: Path, content: dict[str, Any]) -> None:
+    """Write tensors, numbers and strings to ``path``, completely or not at all."""
+    temporary = path.with_suffix(".partial")
+    with temporary.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def load_tensors(path: Path) -> dict[str, Any]:
+    """Read what :func:`save_tensors` wrote, without running code.
+
+    Raises:
+        ProjectError: The file is missing, damaged or holds more than tensors, numbers and strings.
+    """
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as exc:
+        msg = (
+            f"The run cannot be resumed: '{path.name}' is missing in '{path.parent}'; start it again without --resume."
+        )
+        raise ProjectError(msg) from exc
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as exc:
+        msg = f"The run cannot be resumed: '{path}' is damaged; start it again in a new folder."
+        raise ProjectError(msg) from exc
+    return content

@@ -1,0 +1,73 @@
+"""Validation through the predictor: the same path that Segment takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from VQSegLib.evaluation.overlap import dice
+from VQSegLib.inference.predictor import Predictor
+from VQSegLib.labels import LabelTable
+from VQSegLib.models.config import NetworkConfig, PreprocessingConfig
+from VQSegLib.models.network import VQSegNet
+from VQSegLib.project.cases import CaseRecord
+from VQSegLib.project.folder import Project
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network in training, as the predictor wants to see it."""
+
+    network: VQSegNet
+    network_config: NetworkConfig
+    preprocessing: PreprocessingConfig
+    labels: LabelTable
+
+
+@dataclass(frozen=True)
+class ValidationScores:
+    """Dice per label, mean over cases, and the mean of these; NaN where a label occurs in no case."""
+
+    per_label: dict[str, float]
+
+    @property
+    def mean(self) -> float:
+        """Mean over the labels that occur."""
+        found = [value for value in self.per_label.values() if not math.isnan(value)]
+        return float(np.mean(found)) if found else math.nan
+
+
+def validate(
+    project: Project,
+    records: Sequence[CaseRecord],
+    candidate: Candidate,
+    device: str,
+    precision: str,
+    cancelled: Callable[[], bool] | None = None,
+) -> ValidationScores:
+    """Predict every validation case in its own geometry and score it.
+
+    Args:
+        project: Project of the cases.
+        records: Labeled cases of the validation split.
+        candidate: Network to score.
+        device: Device of the predictor.
+        precision: Precision of the predictor.
+        cancelled: Polled between batches.
+    """
+    predictor = Predictor(candidate, device=device, precision=precision)
+    scores: dict[str, list[float]] = {label.name: [] for label in candidate.labels.labels}
+    for record in records:
+        predicted = predictor.predict(project.load_image(record.case_id), cancelled=cancelled).label_map.array
+        reference = project.load_label(record.case_id).array
+        for label in candidate.labels.labels:
+            scores[label.name].append(dice(predicted == label.value, reference == label.value))
+    return ValidationScores({name: _mean_of_numbers(values) for name, values in scores.items()})
+
+
+def _mean_of_numbers(values: Sequence[float]) -> float:
+    numbers = [value for value in values if not math.isnan(value)]
+    return float(np.mean(numbers)) if numbers else math.nan
