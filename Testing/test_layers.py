@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
     {"__init__", "errors", "documents"},
     {"atomic_files", "native_output", "labels", "volume", "box", "orientation"},
-    {"image_files", "image_checks", "dicom_files"},
+    {"image_files", "image_checks", "nifti_checks", "dicom_files"},
     {"models"},
     {"methods"},
     {"training", "inference", "project", "evaluation"},
