@@ -34,7 +34,13 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on ``device``."""
-        return Batch(*(None if part is None else part.to(device, non_blocking=True) for part in self))
+        weak, strong = self.unlabeled_weak, self.unlabeled_strong
+        return Batch(
+            self.labeled.to(device, non_blocking=True),
+            self.target.to(device, non_blocking=True),
+            None if weak is None else weak.to(device, non_blocking=True),
+            None if strong is None else strong.to(device, non_blocking=True),
+        )
 
 
 class StepResult(NamedTuple):
@@ -57,8 +63,8 @@ class MethodConfig(Document):
 class Method(nn.Module):
     """Student, optional teacher and losses of one method; the trainer owns loop, optimizer and data.
 
-    Subclasses implement :meth:`forward`. Everything that must survive a resume is a submodule or a buffer. Random draws use
-    PyTorch's global generator, which the trainer seeds before every step, so that a resumed run draws the same.
+    Subclasses implement :meth:`forward`. Everything that must survive a resume is a submodule or a buffer. Random draws
+    use PyTorch's global generator, which the trainer seeds before every step, so that a resumed run draws the same.
 
     Attributes:
         student: The network being trained.

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 AREA = (0.02, 0.4)
-"""Smallest and largest share of a patch that a box covers."""
+"""Smallest and largest share of a patch that a box covers (a box cut off by the patch may be smaller)."""
+_RATIO = 3.3
+"""Largest ratio of two relative sides of a box."""
 PROBABILITY = 0.5
 
 
@@ -20,12 +22,13 @@ def draw_boxes(batch: int, spatial: Sequence[int], device: torch.device) -> Tens
         if use >= PROBABILITY:
             continue
         side = (AREA[0] + share * (AREA[1] - AREA[0])) ** (1 / len(spatial))
-        slices = []
+        mean_stretch = sum(rest[::2]) / len(spatial)
+        box: list[slice] = []
         for length, stretch, place in zip(spatial, rest[::2], rest[1::2], strict=True):
-            size = min(length, max(1, round(length * side * (0.7 + 0.6 * stretch))))
+            size = min(length, max(1, round(length * side * _RATIO ** (stretch - mean_stretch))))
             start = int(place * (length - size + 1))
-            slices.append(slice(start, start + size))
-        inside[(sample, *slices)] = True
+            box.append(slice(start, start + size))
+        inside[sample][tuple(box)] = True
     return inside
 
 

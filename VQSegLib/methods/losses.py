@@ -15,20 +15,21 @@ SegmentationLoss = Literal["ce", "ce_dice"]
 _SMOOTH = 1e-5
 
 
-def segmentation_loss(logits: Tensor, target: Tensor, kind: SegmentationLoss) -> Tensor:
+def segmentation_loss(logits: Tensor, target: Tensor, kind: SegmentationLoss, *, count_ignored: bool = False) -> Tensor:
     """Return cross-entropy, or the mean of cross-entropy and Dice loss, over voxels that are not ignored.
 
     Args:
         logits: ``(B, C, *spatial)``.
         target: ``(B, *spatial)`` int64 class or ``IGNORED``.
         kind: ``ce`` (VQ-Seg paper) or ``ce_dice``.
+        count_ignored: Divide the cross-entropy by all voxels, so that a few confident pseudo-labels weigh little
+            (UniMatch, VQ-Seg's release) instead of by those that are not ignored.
 
     Returns:
         Scalar; 0 with a gradient of 0 when every voxel is ignored.
     """
     logits = logits.float()
-    known = target != IGNORED
-    voxels = known.sum().clamp_min(1)
+    voxels = target.new_tensor(target.numel()) if count_ignored else (target != IGNORED).sum().clamp_min(1)
     cross_entropy = F.cross_entropy(logits, target, ignore_index=IGNORED, reduction="sum") / voxels
     if kind == "ce":
         return cross_entropy

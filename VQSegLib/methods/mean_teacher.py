@@ -13,8 +13,7 @@ ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 def build_teacher_network(student: ModuleT) -> ModuleT:
     """Return a copy of ``student`` in eval mode that needs no gradient and shares no tensor with it."""
-    teacher = copy.deepcopy(student).eval().requires_grad_(requires_grad=False)
-    return teacher
+    return copy.deepcopy(student).eval().requires_grad_(requires_grad=False)
 
 
 @torch.no_grad()

@@ -157,12 +157,12 @@ class VQSeg(Method):
         if perturb and config.qpm_on == "strong":
             quantized = self._perturbed(views, views.strong, step, logs)
         logits = self.student.decode(features, quantized, size)
-        terms = [segmentation_loss(logits, strong_labels, config.segmentation_loss)]
+        terms = [segmentation_loss(logits, strong_labels, config.segmentation_loss, count_ignored=True)]
         if perturb and config.qpm_on == "weak":
             features, clean = views.cut(views.weak)
             quantized = self._perturbed(views, views.weak, step, logs)
             logits = self.student.decode(features, quantized, size)
-            terms.append(segmentation_loss(logits, pseudo_label, config.segmentation_loss))
+            terms.append(segmentation_loss(logits, pseudo_label, config.segmentation_loss, count_ignored=True))
             if step % config.code_perturbation.refresh_steps == 0:
                 with torch.no_grad():
                     change = (self.student.decode(features, clean, size) - logits).abs().float().mean()

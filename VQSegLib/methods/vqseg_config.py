@@ -74,7 +74,8 @@ class VQSegConfig(MethodConfig):
 def release_preset() -> VQSegConfig:
     """Return the settings of the authors' released trainer (script-Yang/VQ-Seg, January 2026).
 
-    Its loss is ``(5 L_x + L_u) / 2 + 0.1 (L_vq + L_use)``; QPM draws from ``exp(-d^2)`` at temperature 1 over all codes.
+    Its loss is ``(5 L_x + L_u) / 2 + 0.1 (L_vq + L_use)``; QPM draws from ``exp(-d^2)`` at temperature 1 over all
+    codes.
     """
     return VQSegConfig(
         strong_views=2,

@@ -17,8 +17,8 @@ class PreprocessingConfig(Document):
     )
     spacing_max_mm_kji: tuple[float, float, float] | None = Field(
         default=None,
-        description="Coarsest spacing seen in training: an input between spacing_mm_kji and this keeps its own spacing, "
-        "axis by axis, and anything outside is resampled to the nearer bound; null: always spacing_mm_kji.",
+        description="Coarsest spacing seen in training: an input between spacing_mm_kji and this keeps its own "
+        "spacing, axis by axis, and anything outside is resampled to the nearer bound; null: always spacing_mm_kji.",
     )
     window_low: float = Field(default=-1000.0, description="HU mapped to 0 before mean and std are applied.")
     window_high: float = Field(default=1000.0, description="HU mapped to 1 before mean and std are applied.")
@@ -129,7 +129,10 @@ class NetworkConfig(Document):
     def _check(self) -> NetworkConfig:
         if isinstance(self.encoder, Dinov2EncoderConfig):
             if self.spatial_dims != 2:
-                msg = f"encoder kind 'dinov2' is 2-D; set spatial_dims to 2 or use kind 'conv' (given {self.spatial_dims})"
+                msg = (
+                    "encoder kind 'dinov2' is 2-D; set spatial_dims to 2 or use kind 'conv' "
+                    f"(given {self.spatial_dims})"
+                )
                 raise ValueError(msg)
             return self
         strides = self.encoder.strides

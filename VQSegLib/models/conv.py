@@ -7,12 +7,13 @@ from math import prod
 
 import torch
 from monai.networks.blocks.dynunet_block import UnetBasicBlock, UnetResBlock, UnetUpBlock
+from monai.networks.layers.factories import Conv
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's usual name
 
 from VQSegLib.models.config import ConvEncoderConfig
 
-_NORM = ("group", {"num_groups": 8, "affine": True})
+_NORM: tuple[str, dict[str, object]] = ("group", {"num_groups": 8, "affine": True})
 # Group norm has channels-last kernels on the CPU; instance norm copies every map to another layout and back.
 
 
@@ -62,8 +63,7 @@ class ConvDecoder(nn.Module):
             block(spatial_dims, coarse, fine, 3, stride, stride, norm_name=_NORM)
             for fine, coarse, stride in coarse_to_fine
         )
-        conv = nn.Conv2d if spatial_dims == 2 else nn.Conv3d
-        self.head = conv(config.channels[0], out_channels, 1)
+        self.head: nn.Module = Conv[Conv.CONV, spatial_dims](config.channels[0], out_channels, 1)
 
     def forward(self, features: Sequence[Tensor], size: Sequence[int]) -> Tensor:
         """Return ``(B, out_channels, *size)`` from the encoder's maps (fine to coarse, the last one quantized)."""
@@ -90,8 +90,8 @@ class _UpBlock(nn.Module):
         norm_name: tuple[str, dict[str, object]],
     ) -> None:
         super().__init__()
-        transposed = nn.ConvTranspose2d if spatial_dims == 2 else nn.ConvTranspose3d
-        self.up = transposed(in_channels, out_channels, tuple(upsample_kernel_size), tuple(stride))
+        transposed = Conv[Conv.CONVTRANS, spatial_dims]
+        self.up: nn.Module = transposed(in_channels, out_channels, tuple(upsample_kernel_size), tuple(stride))
         self.block = UnetBasicBlock(spatial_dims, out_channels, out_channels, kernel_size, 1, norm_name=norm_name)
 
     def forward(self, x: Tensor) -> Tensor:

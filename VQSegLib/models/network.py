@@ -8,6 +8,8 @@ the image decoder, which would otherwise copy its input and teach the codes noth
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -31,10 +33,10 @@ class VQSegNet(nn.Module):
         self.encoder, self.segmentation_decoder, self.image_decoder, dim = _build_parts(config)
         self.quantizer = build_quantizer(dim, config.quantizer) if config.quantizer else None
         self.feature_dim = dim
-        self.size_divisor: tuple[int, ...] = self.encoder.size_divisor
+        self.size_divisor = compute_size_divisor(config)
         # Convolutions run on channels-last maps on CPU and GPU; one layout from end to end saves a copy per layer.
         self.memory_format = torch.channels_last if config.spatial_dims == 2 else torch.channels_last_3d
-        self.to(memory_format=self.memory_format)
+        self.to(memory_format=self.memory_format)  # type: ignore[call-overload] # the stubs lack this documented form
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits ``(B, num_classes, *spatial)`` of ``x`` ``(B, in_channels, *spatial)``."""
@@ -78,7 +80,7 @@ class ImageDecoder(nn.Module):
             widths.append(max(16, widths[-1] // 2))
         self.blocks = nn.ModuleList(
             nn.Sequential(nn.Conv2d(before, after, 3, padding=1), nn.InstanceNorm2d(after, affine=True), nn.LeakyReLU())
-            for before, after in zip(widths[:-1], widths[1:], strict=True)
+            for before, after in pairwise(widths)
         )
         self.head = nn.Conv2d(widths[-1], out_channels, 3, padding=1)
 
@@ -119,6 +121,14 @@ def _build_parts(config: NetworkConfig) -> tuple[nn.Module, nn.Module, nn.Module
 
     image = ImageDecoder(spec.hidden_size, config.in_channels, spec.patch_size) if config.image_decoder else None
     return Dinov2Encoder(spec, config.in_channels), DPTHead(spec, config.num_classes), image, spec.hidden_size
+
+
+def compute_size_divisor(config: NetworkConfig) -> tuple[int, ...]:
+    """Return the multiple that each side of an input must have, per spatial axis."""
+    spec = config.encoder
+    if isinstance(spec, ConvEncoderConfig):
+        return tuple(prod(stride[axis] for stride in spec.strides) for axis in range(config.spatial_dims))
+    return (spec.patch_size,) * config.spatial_dims
 
 
 def build_network(config: NetworkConfig) -> VQSegNet:

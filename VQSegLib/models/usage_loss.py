@@ -24,4 +24,5 @@ def usage_loss(latents: Tensor, codes: Tensor) -> Tensor:
         flat = flat[:: max(1, -(-flat.shape[0] // _MAX_TOKENS))]
         # The clamp keeps the gradient of the entropy finite where a probability underflows to zero.
         share = (-torch.cdist(flat, codes.float()).square()).softmax(1).clamp_min(1e-20)
-        return torch.special.entr(share).sum(1).mean() - torch.special.entr(share.mean(0)).sum()
+        loss: Tensor = torch.special.entr(share).sum(1).mean() - torch.special.entr(share.mean(0)).sum()
+    return loss

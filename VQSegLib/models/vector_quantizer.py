@@ -100,16 +100,22 @@ class VectorQuantizer(nn.Module):
         with torch.autocast(z.device.type, enabled=False):
             latents = self.project_in(z.float()).movedim(1, -1)
             flat = latents.reshape(-1, self.code_dim)
+            if self.training:
+                self.prepare(flat.detach())
             codebook = self.codes()
-            flat_indices = self.assign(flat, codebook)
+            flat_indices = nearest_codes(flat, codebook)
             chosen = F.embedding(flat_indices, codebook)
             loss = self.codebook_loss(flat, chosen) + COMMITMENT_BETA * F.mse_loss(flat, chosen.detach())
             quantized = self.requantize(latents, chosen.reshape(latents.shape))
+            if self.training:
+                self.learn(flat.detach(), flat_indices)
         return Quantized(quantized, flat_indices.reshape(latents.shape[:-1]), loss, latents)
 
-    def assign(self, latents: Tensor, codebook: Tensor) -> Tensor:
-        """Return the code index of each ``(N, D)`` latent."""
-        return nearest_codes(latents, codebook)
+    def prepare(self, latents: Tensor) -> None:
+        """Hook before the lookup of ``(N, D)`` latents in training mode; sets up codes that need data."""
+
+    def learn(self, latents: Tensor, indices: Tensor) -> None:
+        """Hook after the lookup in training mode; moves codes that no gradient trains."""
 
     def requantize(self, latents: Tensor, codes: Tensor) -> Tensor:
         """Return ``(B, dim, *spatial)`` features for given codes, straight-through to the latents.
@@ -118,12 +124,16 @@ class VectorQuantizer(nn.Module):
             latents: ``(B, *spatial, code_dim)``, see :class:`Quantized`.
             codes: Same shape; the codes to decode, for example perturbed ones.
         """
-        out: Tensor = self.project_out(straight_through(latents, codes).movedim(-1, 1))
-        return out
+        return self._to_features(straight_through(latents, codes))
 
     def indices_to_features(self, indices: Tensor) -> Tensor:
         """Return the ``(B, dim, *spatial)`` features of ``(B, *spatial)`` indices; inverse of the assignment."""
-        out: Tensor = self.project_out(F.embedding(indices, self.codes()).movedim(-1, 1))
+        return self._to_features(F.embedding(indices, self.codes()))
+
+    def _to_features(self, codes: Tensor) -> Tensor:
+        """Return ``(B, dim, *spatial)`` of ``(B, *spatial, code_dim)`` in float32."""
+        with torch.autocast(codes.device.type, enabled=False):
+            out: Tensor = self.project_out(codes.movedim(-1, 1))
         return out
 
 
@@ -142,7 +152,9 @@ class SimVQ(VectorQuantizer):
 
     def codes(self) -> Tensor:
         """Return the projected codebook, ``(codebook_size, code_dim)``."""
-        codes: Tensor = self.projection(self.codebook)
+        # In float32 whatever autocast says: the caller may stand outside of forward.
+        with torch.autocast(self.codebook.device.type, enabled=False):
+            codes: Tensor = self.projection(self.codebook)
         return codes
 
     def codebook_loss(self, latents: Tensor, codes: Tensor) -> Tensor:
@@ -183,19 +195,16 @@ class EMAQuantizer(VectorQuantizer):
         del codes
         return latents.new_zeros(())
 
-    def assign(self, latents: Tensor, codebook: Tensor) -> Tensor:
-        """Assign codes; in training mode also move the averages."""
-        if not self.training:
-            return super().assign(latents, codebook)
-        with torch.no_grad():
-            if not self.initialized:
-                self._replace(torch.arange(self.codebook_size, device=latents.device), latents)
-                self.initialized.fill_(value=True)
-            indices = super().assign(latents, self.codebook)
-            self._average(latents.float(), indices)
-        return indices
+    @torch.no_grad()
+    def prepare(self, latents: Tensor) -> None:
+        """Set all codes from the first batch."""
+        if not self.initialized:
+            self._replace(torch.arange(self.codebook_size, device=latents.device), latents)
+            self.initialized.fill_(value=True)
 
-    def _average(self, latents: Tensor, indices: Tensor) -> None:
+    @torch.no_grad()
+    def learn(self, latents: Tensor, indices: Tensor) -> None:
+        """Move the averages and revive dead codes."""
         batch_counts = torch.bincount(indices, minlength=self.codebook_size).to(self.counts)
         batch_sums = torch.zeros_like(self.sums).index_add_(0, indices, latents)
         self.counts.lerp_(batch_counts, 1 - self.decay)

@@ -6,15 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from monai.transforms import AdjustContrast, Affine, GaussianSmooth
-from monai.utils import convert_to_tensor
+from monai.transforms.intensity.array import AdjustContrast, GaussianSmooth
+from monai.transforms.spatial.array import Affine
+from monai.utils.type_conversion import convert_to_tensor
 from torch import Tensor
 
-from VQSegLib.labels import LabelTable
 from VQSegLib.training.config import AugmentationConfig
-
-MARGIN = 1.4
-"""Patches are cut larger by this factor, so that rotating and shrinking draws real voxels into the corners."""
 
 
 class WeakView(NamedTuple):
@@ -22,25 +19,6 @@ class WeakView(NamedTuple):
 
     image: Tensor
     target: Tensor | None
-
-
-def mirrored_classes(labels: LabelTable) -> tuple[int, ...] | None:
-    """Return for each class the class that it becomes in a mirrored patient; None when a partner is missing.
-
-    Pairs are labels of the same coded type with the modifiers Left and Right.
-    """
-    sides = {"Left": "Right", "Right": "Left"}
-    by_code = {
-        (label.type.value if label.type else label.name, label.modifier.meaning if label.modifier else ""): index
-        for index, label in enumerate(labels.labels, start=1)
-    }
-    partners = [0]
-    for (code, side), _ in sorted(by_code.items(), key=lambda item: item[1]):
-        partner = by_code.get((code, sides.get(side, side)))
-        if partner is None:
-            return None
-        partners.append(partner)
-    return tuple(partners)
 
 
 def weak_view(
@@ -54,21 +32,20 @@ def weak_view(
     """Rotate, scale and mirror a patch and its target alike.
 
     Args:
-        image: ``(C, *larger)`` normalized intensities, cut :data:`MARGIN` larger than the patch.
+        image: ``(C, *larger)`` normalized intensities, cut larger than the patch and around the same centre.
         target: ``(*larger)`` int64 classes, or None.
         patch_size: Spatial size of the result.
         config: Ranges.
-        mirror: Classes of a mirrored patient, see :func:`mirrored_classes`; None forbids mirroring.
+        mirror: Classes of a mirrored patient, see :mod:`VQSegLib.training.mirroring`; None forbids mirroring.
         rng: Source of randomness.
     """
     dims = len(patch_size)
     angles = np.radians(rng.uniform(-config.rotation_degrees, config.rotation_degrees, 1 if dims == 2 else 3))
     scale = rng.uniform(1 - config.scale, 1 + config.scale, dims)
-    options = {"rotate_params": angles.tolist(), "scale_params": scale.tolist(), "spatial_size": patch_size}
-    place = {"padding_mode": "border", "image_only": True}
-    image = _plain(Affine(**options, mode="bilinear", **place)(image)).float()
+    move = Affine(angles.tolist(), scale_params=scale.tolist(), spatial_size=patch_size, image_only=True)
+    image = _plain(move(image, mode="bilinear", padding_mode="border")).float()
     if target is not None:
-        moved = _plain(Affine(**options, mode="nearest", **place)(target.unsqueeze(0).float()))
+        moved = _plain(move(target.unsqueeze(0).float(), mode="nearest", padding_mode="border"))
         target = moved[0].round().long()
     if mirror is not None and config.mirror_left_right and rng.random() < 0.5:
         image = image.flip(-1)
@@ -99,7 +76,7 @@ def strong_view(image: Tensor, config: AugmentationConfig, rng: np.random.Genera
     return out.float().contiguous()
 
 
-def _plain(image: Tensor) -> Tensor:
+def _plain(image: object) -> Tensor:
     """Return MONAI's result without its meta data, which would travel through the network."""
     plain: Tensor = convert_to_tensor(image, track_meta=False)
     return plain

@@ -21,6 +21,7 @@ from VQSegLib.project.folder import Project
 from VQSegLib.volume import Array
 
 _log = logging.getLogger(__name__)
+Slices = tuple[slice, slice, slice]
 _FOREGROUND_VOXELS = 2000
 """Positions kept per class as possible patch centres."""
 
@@ -112,15 +113,16 @@ def values_to_classes(label_map: Array, labels: LabelTable) -> Array:
     return classes
 
 
-def _union(inside: tuple[slice, slice, slice], target: Array) -> tuple[slice, ...]:
+def _union(inside: Slices, target: Array) -> Slices:
     """Grow the body box to hold every labeled voxel: a label outside the body crop must not be lost."""
     found = np.argwhere(target)
     if not len(found):
         return inside
     low, high = found.min(0), found.max(0) + 1
-    return tuple(
+    k, j, i = (
         slice(min(part.start, int(a)), max(part.stop, int(b))) for part, a, b in zip(inside, low, high, strict=True)
     )
+    return k, j, i
 
 
 def _sample_foreground(target: Array, key: str) -> Array:

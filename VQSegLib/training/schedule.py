@@ -25,4 +25,5 @@ def build_optimizer(parameters: Iterable[nn.Parameter], config: OptimizerConfig)
 def learning_rate(step: int, max_steps: int, config: OptimizerConfig) -> float:
     """Return the learning rate of ``step``: linear warm-up, then polynomial decay."""
     warmup = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
-    return config.learning_rate * warmup * (1 - step / max_steps) ** config.poly_power
+    decay: float = (1 - step / max_steps) ** config.poly_power
+    return config.learning_rate * warmup * decay

@@ -31,7 +31,10 @@ def select_cases(project: Project, *, uses_unlabeled: bool) -> TrainingCases:
     unlabeled = tuple(record for record in train if not record.is_labeled)
     validation = tuple(record for record in records if record.split == Split.VALIDATION and record.is_labeled)
     if not labeled:
-        msg = f"The project '{project.path}' has no labeled case to train on; add some with `vqseg cases import --labels`."
+        msg = (
+            f"The project '{project.path}' has no labeled case to train on; "
+            "add some with `vqseg cases import --labels`."
+        )
         raise ProjectError(msg)
     if uses_unlabeled and not unlabeled:
         msg = (
