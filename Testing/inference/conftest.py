@@ -25,13 +25,11 @@ def make_model() -> Callable[..., TinyModel]:
     """Return a builder of models: network, label values, spatial dimensions, input channels, preprocessing fields."""
 
     def build(network: nn.Module, *, values=(1,), dims: int = 3, channels: int = 1, **preprocessing) -> TinyModel:
+        encoder = ConvEncoderConfig(channels=(8,), strides=((1,) * dims,))
         return TinyModel(
             network=network,
             network_config=NetworkConfig(
-                spatial_dims=dims,
-                in_channels=channels,
-                num_classes=len(values) + 1,
-                encoder=ConvEncoderConfig(channels=(8,), strides=((1,) * dims,)),
+                spatial_dims=dims, in_channels=channels, num_classes=len(values) + 1, encoder=encoder
             ),
             preprocessing=PreprocessingConfig(**preprocessing),
             labels=LabelTable(
