@@ -81,7 +81,9 @@ class ConvEncoderConfig(Document):
     @model_validator(mode="after")
     def _check(self) -> ConvEncoderConfig:
         if any(width <= 0 or (self.norm == "group" and width % 8) for width in self.channels):
-            msg = f"channels must be positive, and multiples of 8 for group norm with its 8 groups, given {self.channels}"
+            msg = (
+                f"channels must be positive, and multiples of 8 for group norm with its 8 groups, given {self.channels}"
+            )
             raise ValueError(msg)
         return self
 
