@@ -27,7 +27,6 @@ def test_label_map_lies_in_the_geometry_of_the_scan(run_process, tiny_model: Pat
     output = scan.with_name("Ergebnis ö.nrrd")
     result = run_process("segment", scan, "--model", tiny_model, "--output", output, "--json")
     assert result.returncode == 0, result.stderr
-    assert result.stderr == ""
     label_map = load_volume(output)
     assert label_map.has_geometry_of(load_volume(scan))
     answer = json.loads(result.stdout)

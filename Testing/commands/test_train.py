@@ -20,7 +20,6 @@ SMALL = (
     "data.patch_size=[16,16]",
     "data.workers=0",
     "network.encoder.channels=[8,16]",
-    "network.encoder.strides=[[1,1],[2,2]]",
     "network.quantizer.codebook_size=8",
     "network.quantizer.code_dim=4",
     "device.accelerator=cpu",

@@ -41,7 +41,15 @@ class VQSegConfig(MethodConfig):
     ema_decay: float = Field(default=0.99, ge=0, lt=1)
     labeled_weight: float = Field(default=1, ge=0)
     consistency_weight: float = Field(default=1, ge=0, description="Weight of the unlabeled terms (paper: lambda_u).")
-    rampup_steps: int = Field(default=0, ge=0, description="Steps over which consistency_weight grows; 0: at once.")
+    pretraining_steps: int = Field(
+        default=0,
+        ge=0,
+        description="Steps on labeled patches alone (segmentation, reconstruction, codebook) before the unlabeled terms "
+        "begin, as BCP pre-trains: the pseudo-labels of a new network are all background, and cost two thirds of a step.",
+    )
+    rampup_steps: int = Field(
+        default=0, ge=0, description="Steps over which consistency_weight then grows; 0: at once."
+    )
     alignment_weight: float = Field(default=5, ge=0, description="Weight of PFA (paper: lambda_a); grows over 10 %.")
     vq_weight: float = Field(default=1, ge=0, description="Weight of codebook and commitment loss.")
     usage_weight: float = Field(default=0, ge=0, le=0.1, description="Weight of the release's usage loss.")

@@ -71,6 +71,11 @@ class ConvEncoderConfig(Document):
     strides: tuple[tuple[int, ...], ...] = Field(
         default=((1, 1), (2, 2), (2, 2), (2, 2)), description="Stride per stage and spatial axis, fine to coarse."
     )
+    norm: Literal["batch", "group"] = Field(
+        default="batch",
+        description="Batch norm, as V-Net and UNet of the compared methods have it; group norm for batches of one patch. "
+        "Both have channels-last kernels on the CPU, instance norm does not.",
+    )
     skip: bool = Field(default=True, description="Unquantized finer stages also reach the segmentation decoder.")
 
     @model_validator(mode="after")
