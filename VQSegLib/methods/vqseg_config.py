@@ -44,8 +44,8 @@ class VQSegConfig(MethodConfig):
     pretraining_steps: int = Field(
         default=0,
         ge=0,
-        description="Steps on labeled patches alone (segmentation, reconstruction, codebook) before the unlabeled terms "
-        "begin, as BCP pre-trains: the pseudo-labels of a new network are all background, and cost two thirds of a step.",
+        description="Steps on labeled patches alone (segmentation, reconstruction, codebook) before the unlabeled "
+        "terms begin, as BCP pre-trains: a new network's pseudo-labels are all background, at half the cost of a step.",
     )
     rampup_steps: int = Field(
         default=0, ge=0, description="Steps over which consistency_weight then grows; 0: at once."
