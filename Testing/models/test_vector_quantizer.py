@@ -122,24 +122,6 @@ def test_indices_lead_back_to_the_features(kind: str, code_dim: int) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("code_dim", [6, 4])
-def test_indices_lead_back_to_the_features(kind: str, code_dim: int) -> None:
-    quantizer = build(kind, code_dim=code_dim).eval()
-    result = quantizer(features(2, 6, 3, 4, 5))
-    assert result.indices.shape == (2, 3, 4, 5)
-    assert result.quantized.shape == (2, 6, 3, 4, 5)
-    assert result.latents.shape == (2, 3, 4, 5, code_dim)
-    assert torch.allclose(quantizer.indices_to_features(result.indices), result.quantized, atol=1e-5)
-    codes = functional.embedding(result.indices, quantizer.codes())
-    assert torch.allclose(quantizer.requantize(result.latents, codes), result.quantized, atol=1e-6)
-
-
-def test_projected_latents_have_length_one() -> None:
-    latents = build("simvq", dim=12, code_dim=4)(100 * features(2, 12, 5, 5)).latents
-    assert torch.allclose(latents.norm(dim=-1), torch.ones(2, 5, 5), atol=1e-5)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("code_dim", [6, 4])
 def test_a_slice_and_a_volume_of_one_slice_give_the_same(kind: str, code_dim: int) -> None:
     quantizer = build(kind, code_dim=code_dim).eval()
     z = features(2, 6, 5, 7)
