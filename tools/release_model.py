@@ -1,7 +1,7 @@
 """Score a trained model on the test cases of its project and write the copy that is shipped.
 
-The weights stay as they are; the card gains test scores, licence and citation. Run it once, after the model was chosen on
-the validation cases: the test cases must choose nothing.
+The weights stay as they are; the card gains test scores, licence and citation. Run it once, after the model was chosen
+on the validation cases: the test cases must choose nothing.
 
     python tools/release_model.py PROJECT RUN/model.safetensors Resources/models/NAME.safetensors --license MIT
 """
