@@ -12,13 +12,14 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
     {"__init__", "errors", "documents"},
+    {"wire", "wire_decoder", "wire_command", "wire_client"},
     {"atomic_files", "native_output", "labels", "volume", "box", "orientation"},
-    {"image_files", "image_checks", "dicom_files"},
+    {"image_files", "image_checks", "nifti_checks", "dicom_files"},
     {"models"},
     {"methods"},
     {"training", "inference", "project", "evaluation"},
     {"resources", "output_checks", "service_results", "service", "demo"},
-    {"commands", "failure_log", "cli"},
+    {"commands", "failure_log", "worker", "cli"},
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 FORBIDDEN = {"slicer", "qt", "ctk", "vtk", "PythonQt", "SegmentEditorEffects"}
