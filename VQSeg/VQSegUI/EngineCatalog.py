@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
 from VQSegUI.EngineLayout import extensionRoot, runningPython
-from VQSegUI.Translation import tr
+from VQSegUI.Problem import Problem
+from VQSegUI.Translation import _
 
 
-class EngineUnavailable(Exception):
+class EngineUnavailable(Problem):
     """No build fits this computer; the text is one sentence that says why and what to do."""
 
 
@@ -83,14 +84,14 @@ class EngineCatalog:
         offered = self._content["platforms"].get(self._platformTag)
         if self.python not in self._content["pythons"]:
             raise EngineUnavailable(
-                tr(
+                _(
                     "The engine needs Python {allowed}, but this Slicer has {python}: use Slicer 5.10 or newer, or name "
                     "an engine installed elsewhere under Advanced."
                 ).format(allowed=_join(self._content["pythons"]), python=self.python)
             )
         if offered is None:
             raise EngineUnavailable(
-                tr(
+                _(
                     "There is no engine to install for this kind of computer ({platform}), only for {known}: name an "
                     "engine on another computer under Advanced."
                 ).format(platform=self._platformTag, known=_join(sorted(self._content["platforms"])))
@@ -106,7 +107,7 @@ class EngineCatalog:
         builds = self.builds()
         if name not in builds:
             raise EngineUnavailable(
-                tr("There is no {name} build for this kind of computer; choose one of {known}.").format(
+                _("There is no {name} build for this kind of computer; choose one of {known}.").format(
                     name=name, known=_join(sorted(builds))
                 )
             )

@@ -1,14 +1,16 @@
-"""``tr``: the translated text; the text itself where Slicer is absent, as in the process that installs the engine."""
+"""Translated texts in Slicer; the texts themselves in the process that installs the engine, which must not load Slicer."""
 
 from __future__ import annotations
 
-try:
-    from slicer.i18n import tr
-except ImportError:
+import sys
 
-    def tr(text: str, _context: str = "") -> str:
+if "slicer" in sys.modules:
+    from slicer.i18n import tr as _
+else:
+
+    def _(text: str) -> str:
         """Return the text as it is."""
         return text
 
 
-__all__ = ["tr"]
+__all__ = ["_"]
