@@ -74,8 +74,15 @@ def scanRevision(volumeNode: Any) -> Tuple[Any, ...]:
     """Return a value that changes whenever the voxels or the geometry of a volume node change."""
     image = volumeNode.GetImageData()
     scalars = image.GetPointData().GetScalars() if image is not None else None
-    times = (image.GetMTime(), scalars.GetMTime()) if scalars is not None else ()
-    return (volumeNode.GetID(), *times, *itertools.chain(*_affineInPatient(volumeNode)[0]))
+    if scalars is None:
+        return ()
+    # VTK counts modifications over all objects: no two arrays ever have the same time.
+    return (scalars.GetMTime(), *image.GetDimensions(), *itertools.chain(*_matrixRows(_ijkToRas(volumeNode))))
+
+
+def isSequenceFrame(volumeNode: Any) -> bool:
+    """Return whether a volume node shows one frame of a sequence after the other."""
+    return _sequenceBrowser(volumeNode) is not None
 
 
 def roiBox(roiNode: Any, volumeNode: Any) -> Tuple[Triple, Triple]:
@@ -182,12 +189,15 @@ def _hasRightAngles(affine: Matrix) -> bool:
 
 def _sequenceNotes(volumeNode: Any) -> List[str]:
     """Say which frame is segmented when the volume shows one of a sequence."""
-    logic = slicer.modules.sequences.logic()
-    browser = logic.GetFirstBrowserNodeForProxyNode(volumeNode)
+    browser = _sequenceBrowser(volumeNode)
     if browser is None:
         return []
     sentence = _("The volume shows a sequence; only frame {frame} of {count}, the one shown, was segmented.")
     return [sentence.format(frame=browser.GetSelectedItemNumber() + 1, count=browser.GetNumberOfItems())]
+
+
+def _sequenceBrowser(volumeNode: Any) -> Any:
+    return slicer.modules.sequences.logic().GetFirstBrowserNodeForProxyNode(volumeNode)
 
 
 def _drawnBox(drawn: np.ndarray) -> Optional[Tuple[slice, slice, slice]]:
