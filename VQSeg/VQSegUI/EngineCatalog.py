@@ -60,15 +60,19 @@ class EngineCatalog:
         folder: Folder of catalog.json; None takes the extension's.
         platformTag: Such as "linux-x86_64"; None takes this computer's.
         python: Such as "3.12"; None takes the running one.
+
+    Attributes:
+        folder: Folder of catalog.json.
+        python: Python version that is to run the engine.
     """
 
     def __init__(
         self, folder: Optional[Path] = None, platformTag: Optional[str] = None, python: Optional[str] = None
     ) -> None:
-        self._folder = folder or extensionRoot() / "Resources" / "engine"
+        self.folder = folder or extensionRoot() / "Resources" / "engine"
         self._platformTag = platformTag or thisPlatform()
         self.python = python or runningPython()
-        self._content = json.loads((self._folder / "catalog.json").read_text(encoding="utf-8"))
+        self._content = json.loads((self.folder / "catalog.json").read_text(encoding="utf-8"))
 
     @property
     def imports(self) -> List[str]:
@@ -114,7 +118,7 @@ class EngineCatalog:
         return builds[name]
 
     def _makeBuild(self, name: str, entry: dict) -> EngineBuild:
-        files = tuple(self._folder / fileName for fileName in entry["requirements"])
+        files = tuple(self.folder / fileName for fileName in entry["requirements"])
         needs = entry.get("needs", {})
         digest = hashlib.sha256(json.dumps([name, entry.get("torch"), self.python]).encode())
         for file in files:

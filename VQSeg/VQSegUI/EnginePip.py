@@ -70,7 +70,7 @@ FAILURES = (
 )
 
 
-def pipSteps(build: EngineBuild, wheels: Optional[Path]) -> List[List[str]]:
+def pipSteps(build: EngineBuild, wheels: Optional[Path], torchIndex: Optional[str] = None) -> List[List[str]]:
     """Return the arguments of the pip runs that fetch a build: what to take, and from where.
 
     All packages of PyPI come in one run, because NVIDIA's share a folder that a second run would not add to.
@@ -78,12 +78,13 @@ def pipSteps(build: EngineBuild, wheels: Optional[Path]) -> List[List[str]]:
     Args:
         build: What to install.
         wheels: Folder of wheels that is used instead of the network; None for the network.
+        torchIndex: Index that stands in for PyTorch's own, such as a mirror in a hospital.
     """
     where = ["--no-index", "--find-links", str(wheels)] if wheels else []
     files = [word for file in build.requirementFiles for word in ("--requirement", str(file))]
     steps = [["--require-hashes", *where, *files]]
     if build.torchRequirement:
-        index = [] if wheels else ["--index-url", build.torchIndex]
+        index = [] if wheels else ["--index-url", torchIndex or build.torchIndex]
         steps.insert(0, [*where, *index, build.torchRequirement])
     return steps
 

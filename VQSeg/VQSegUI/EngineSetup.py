@@ -16,6 +16,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import List, Optional
 
@@ -33,6 +34,7 @@ from VQSegUI.EngineProgress import PIP_SHARE, InstallProgress, sizeOfFolder
 from VQSegUI.Problem import Problem
 
 WINDOWS_PATH_LIMIT = 259
+LOCK_ATTEMPTS, LOCK_PAUSE_SECONDS = 5, 0.1  # a panel that only looks at the state holds the lock for an instant
 PIP_FOLDER_CHARACTERS = 34  # \t\pip-target-12345678\lib\python\ is where pip unpacks first
 
 
@@ -44,12 +46,19 @@ class EngineSetup:
         catalog: What can be installed.
         messages: Where progress and log go.
         stop: Set from another thread to call the work off.
+        torchIndex: Package index that stands in for PyTorch's own; None for that.
     """
 
     def __init__(
-        self, layout: EngineLayout, catalog: EngineCatalog, messages: EngineMessages.Sender, stop: threading.Event
+        self,
+        layout: EngineLayout,
+        catalog: EngineCatalog,
+        messages: EngineMessages.Sender,
+        stop: threading.Event,
+        torchIndex: Optional[str] = None,
     ) -> None:
         self._layout, self._catalog, self._messages, self._stop = layout, catalog, messages, stop
+        self._torchIndex = torchIndex
 
     def install(self, buildName: str, wheels: Optional[Path]) -> None:
         """Put a build into a new package folder, check it there, then make it the one in use.
@@ -124,7 +133,7 @@ class EngineSetup:
         watched = [self._layout.temporaryFolder, *self._layout.leftovers(self._readRecord())]
         download = 0 if wheels else build.downloadBytes
         progress = InstallProgress(download, build.diskBytes, sorted(set(watched)), self._messages.progress)
-        for step in pipSteps(build, wheels):
+        for step in pipSteps(build, wheels, self._torchIndex):
             output: List[str] = []
 
             def onLine(line: str, output: List[str] = output) -> None:
@@ -226,11 +235,12 @@ def main(arguments: List[str]) -> int:
     parser.add_argument("--catalog", type=Path)
     parser.add_argument("--build", default="cpu")
     parser.add_argument("--wheels", type=Path)
+    parser.add_argument("--torch-index")
     options = parser.parse_args(arguments)
     layout, messages, stop = EngineLayout(options.root), EngineMessages.Sender(), threading.Event()
     threading.Thread(target=_stopWithInput, args=(stop,), daemon=True).start()
     try:
-        setup = EngineSetup(layout, EngineCatalog(options.catalog), messages, stop)
+        setup = EngineSetup(layout, EngineCatalog(options.catalog), messages, stop, options.torch_index)
         _runLocked(setup, layout, options)
     except Cancelled:
         messages.failed("Cancelled; nothing was changed.", isCancelled=True)
@@ -247,7 +257,7 @@ def main(arguments: List[str]) -> int:
 
 def _runLocked(setup: EngineSetup, layout: EngineLayout, options: argparse.Namespace) -> None:
     lock = EngineLock(layout.lockFile)
-    if not lock.acquire():
+    if not _acquire(lock):
         msg = "Another Slicer window is setting up the engine; wait until it has finished."
         raise Problem(msg)
     try:
@@ -261,6 +271,14 @@ def _runLocked(setup: EngineSetup, layout: EngineLayout, options: argparse.Names
             setup.remove()
     finally:
         lock.release()
+
+
+def _acquire(lock: EngineLock) -> bool:
+    for _attempt in range(LOCK_ATTEMPTS):
+        if lock.acquire():
+            return True
+        time.sleep(LOCK_PAUSE_SECONDS)
+    return False
 
 
 def _stopWithInput(stop: threading.Event) -> None:
