@@ -45,14 +45,14 @@ FAILURES = (
         "The proxy refused the connection: correct it under Advanced, or install offline from a folder of wheels.",
     ),
     (
-        r"No matching distribution found for (?P<package>\S+)",
-        "There is no package '{package}' for this system and Python in {source}: {advice}",
-    ),
-    (
         r"NewConnectionError|Failed to establish|name resolution|getaddrinfo|ConnectTimeout|ReadTimeout|ConnectionError"
         r"|Max retries|Connection broken|IncompleteRead|ProtocolError|HTTP error|Could not fetch URL",
         "The packages could not be downloaded from {source}: check the network and the proxy under Advanced, then try "
         "again, or install offline from a folder of wheels.",
+    ),
+    (
+        r"No matching distribution found for (?P<package>\S+)",
+        "There is no package '{package}' for this system and Python in {source}: {advice}",
     ),
     (
         r"WinError 206\b|Errno 36\b|[Ff]ile ?name or extension is too long|File name too long",
@@ -139,7 +139,8 @@ def explainPipFailure(
         if wheels
         else "name an engine installed elsewhere under Advanced."
     )
-    source = f"the folder {wheels}" if wheels else "the package index"
+    host = re.search(r"host='([^']+)'", output)
+    source = f"the folder {wheels}" if wheels else host.group(1) if host else "the package index"
     for pattern, sentence in FAILURES:
         match = re.search(pattern, output)
         if match:

@@ -34,6 +34,7 @@ from VQSegUI.EngineProgress import PIP_SHARE, InstallProgress, sizeOfFolder
 from VQSegUI.Problem import Problem
 
 WINDOWS_PATH_LIMIT = 259
+IS_WINDOWS = os.name == "nt"
 LOCK_ATTEMPTS, LOCK_PAUSE_SECONDS = 5, 0.1  # a panel that only looks at the state holds the lock for an instant
 PIP_FOLDER_CHARACTERS = 34  # \t\pip-target-12345678\lib\python\ is where pip unpacks first
 
@@ -193,7 +194,7 @@ class EngineSetup:
             )
             raise Problem(msg)
         longest = len(str(self._layout.root)) + PIP_FOLDER_CHARACTERS + build.longestPath
-        if os.name == "nt" and longest > WINDOWS_PATH_LIMIT:
+        if IS_WINDOWS and longest > WINDOWS_PATH_LIMIT:
             msg = (
                 f"The folder {self._layout.root} has too long a name for Windows (by {longest - WINDOWS_PATH_LIMIT} "
                 "characters): choose a shorter one under Advanced, such as C:\\VQSeg."
