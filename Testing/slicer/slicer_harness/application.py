@@ -51,6 +51,10 @@ class Application(QtCore.QObject):
 
         return qt.QSettings()
 
+    def startupEnvironment(self) -> Any:  # noqa: N802
+        """Return the environment that Slicer was started in."""
+        return QtCore.QProcessEnvironment.systemEnvironment()
+
     def testingEnabled(self) -> bool:  # noqa: N802
         """Answer that nobody can click on dialogs."""
         return True
@@ -66,7 +70,9 @@ def make_application() -> tuple[Application, Any, SimpleNamespace]:
     vtk.vtkLogger.SetStderrVerbosity(vtk.vtkLogger.VERBOSITY_OFF)
     logics = {name: _make_logic(class_name, application_logic, scene) for name, class_name in LOGICS.items()}
     vtk.vtkLogger.SetStderrVerbosity(verbosity)
-    modules = SimpleNamespace(**{name: SimpleNamespace(logic=lambda logic=logic: logic) for name, logic in logics.items()})
+    modules = SimpleNamespace(
+        **{name: SimpleNamespace(logic=lambda logic=logic: logic) for name, logic in logics.items()}
+    )
     qt_application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["Slicer"])
     return Application(qt_application, application_logic), scene, modules
 

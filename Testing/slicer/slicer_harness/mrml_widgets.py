@@ -92,26 +92,36 @@ class qMRMLNodeComboBox(qMRMLWidget):  # noqa: N801
         if self._scene is None:
             return []
         nodes = [self._scene.GetNthNode(index) for index in range(self._scene.GetNumberOfNodes())]
-        fits = (lambda node, name: node.IsA(name)) if self._child_types else (lambda node, name: node.GetClassName() == name)
+        fits = (
+            (lambda node, name: node.IsA(name))
+            if self._child_types
+            else (lambda node, name: node.GetClassName() == name)
+        )
         return [
-            node for node in nodes if not node.GetHideFromEditors() and any(fits(node, name) for name in self._node_types)
+            node
+            for node in nodes
+            if not node.GetHideFromEditors() and any(fits(node, name) for name in self._node_types)
         ]
 
     def _set(self, name: str, value: Any) -> None:
         setattr(self, name, value)
         self._refresh()
 
-    nodeTypes = QtCore.Property("QStringList", lambda self: self._node_types, lambda self, v: self._set("_node_types", v))  # noqa: N815
+    nodeTypes = QtCore.Property(
+        "QStringList", lambda self: self._node_types, lambda self, v: self._set("_node_types", v)
+    )  # noqa: N815
     noneEnabled = QtCore.Property(bool, lambda self: self._none_enabled, lambda self, v: self._set("_none_enabled", v))  # noqa: N815
     noneDisplay = QtCore.Property(str, lambda self: self._none_text, lambda self, v: self._set("_none_text", v))  # noqa: N815
-    showChildNodeTypes = QtCore.Property(bool, lambda self: self._child_types, lambda self, v: self._set("_child_types", v))  # noqa: N815
+    showChildNodeTypes = QtCore.Property(
+        bool, lambda self: self._child_types, lambda self, v: self._set("_child_types", v)
+    )  # noqa: N815
     currentNodeID = QtCore.Property(str, lambda self: self._current, setCurrentNodeID)  # noqa: N815
 
 
 class qMRMLSegmentsTableView(qMRMLWidget):  # noqa: N801
     """Table of the segments of a segmentation node; rows can be selected."""
 
-    selectionChanged = QtCore.Signal(object, object)  # noqa: N815
+    selectionChanged = QtCore.Signal(QtCore.QItemSelection, QtCore.QItemSelection)  # noqa: N815
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
