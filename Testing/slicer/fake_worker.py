@@ -1,7 +1,7 @@
 """A worker without a network: speaks the real protocol over stdin and stdout, answers by thresholds.
 
-Label 2 is everything above 500, label 5 everything below -500, label 7 is never found. Options say how it misbehaves:
-``--slow`` takes its time and reports progress, ``--deaf`` does not hear ``cancel``, ``--noisy`` prints between messages.
+Label 2 is everything above 500, label 5 everything below -500, label 7 is never found. Options say how it behaves:
+``--slow`` takes its time, ``--deaf`` does not hear ``cancel``, ``--noisy`` prints between messages.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ MODEL = {
     "path_name": "fake.bin",
 }
 SCORES = {"split": "validation", "cases": 4, "mean": {"dice": 0.87}, "per_label": {}}
+
+SLOW_STEPS = 15
 
 
 class Worker:
@@ -124,9 +126,9 @@ class Worker:
     def segment(self, request: Request) -> None:
         """Answer with two thresholds, after some progress."""
         print("segmenting for Doe^Jane in /home/doe/scans/ct.nii", file=sys.stderr, flush=True)
-        for step in range(40 if "--slow" in self.options else 2):
+        for step in range(SLOW_STEPS if "--slow" in self.options else 2):
             left = None if step == 0 else 3.0
-            told = {"id": request.id, "fraction": step / 40, "stage": "Segmenting", "seconds_left": left}
+            told = {"id": request.id, "fraction": step / SLOW_STEPS, "stage": "Segmenting", "seconds_left": left}
             self.send(Notification("progress", told))
             time.sleep(0.1 if "--slow" in self.options else 0.0)
             if request.id in self.cancelled:
@@ -141,10 +143,10 @@ class Worker:
         array = self.volumes[request.params["volume"]]
         inside = np.zeros(array.shape, bool)
         roi = request.params.get("roi")
-        stops = zip(roi["start_kji"], roi["stop_kji"]) if roi else [(0, side) for side in array.shape]
+        stops = zip(roi["start_kji"], roi["stop_kji"], strict=True) if roi else [(0, side) for side in array.shape]
         inside[tuple(slice(start, stop) for start, stop in stops)] = True
         masks = [(array > 500) & inside, (array < -500) & inside, np.zeros(array.shape, bool)]
-        labels = [crop(label, mask) for label, mask in zip(LABELS, masks)]
+        labels = [crop(label, mask) for label, mask in zip(LABELS, masks, strict=True)]
         stages = {"Segmenting": 0.1}
         result = {"labels": labels, "seconds": 0.1, "seconds_by_stage": stages, "device": "cpu", "precision": "float32"}
         return Result(request.id, {**result, "notes": ["Memory was short, so windows were halved."]})

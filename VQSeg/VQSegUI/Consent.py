@@ -20,10 +20,6 @@ def maySendScans(engine: Any) -> bool:
         "The engine runs on another computer, '{host}'. To be segmented, the scan's voxels are sent there; names and "
         "DICOM tags are not. Send scans to '{host}'?"
     )
-    return bool(
-        slicer.util.confirmOkCancelDisplay(
-            text.format(host=host),
-            windowTitle=_("Send scans to another computer"),
-            dontShowAgainSettingsKey=SETTINGS_KEY + host,
-        )
-    )
+    title, key = _("Send scans to another computer"), SETTINGS_KEY + host
+    answer = slicer.util.confirmOkCancelDisplay(text.format(host=host), windowTitle=title, dontShowAgainSettingsKey=key)
+    return bool(answer)

@@ -1,4 +1,4 @@
-"""The engine as the panel sees it: ask, hear progress, get an answer; started when needed, started again when it dies."""
+"""The engine as the panel sees it: ask, hear progress, get an answer; started when needed, and again when it dies."""
 
 from __future__ import annotations
 

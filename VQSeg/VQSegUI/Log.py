@@ -49,7 +49,7 @@ class Log:
         device = (information.get("device") or {}).get("default", "unknown")
         head = [
             f"Slicer {slicer.app.applicationVersion}, Python {platform.python_version()}, {platform.platform()}",
-            f"Engine {information.get('version', 'not running')}, Python {information.get('python', '-')}, device {device}",
+            f"Engine {information.get('version', 'not running')}, Python {information.get('python', '-')}, {device}",
         ]
         return "\n".join([*head, "", redact(self.text(), _namesInScene())])
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import numpy as np
+import qt
 import slicer
 from slicer.i18n import tr as _
 
@@ -71,6 +72,12 @@ class SegmentJob:
             start, stop = SceneBridge.roiBox(slicer.mrmlScene.GetNodeByID(self.request.roiNodeID), volumeNode)
             self._params["roi"] = {"start_kji": list(start), "stop_kji": list(stop)}
         self.notes += self._scan.notes
+        # Not now: nobody has connected to the signals yet.
+        qt.QTimer.singleShot(0, self._begin)
+
+    def _begin(self) -> None:
+        if self._isOver:
+            return
         if self._engine.state == READY:
             self._send()
             return

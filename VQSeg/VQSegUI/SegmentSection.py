@@ -111,13 +111,8 @@ class SegmentSection:
     def _onFinished(self, proposalNode: Any) -> None:
         job = self._end()
         result = job.result
-        self._log.add(
-            _("Segmented on {device} ({precision}) in {seconds} s").format(
-                device=result.get("device", "?"),
-                precision=result.get("precision", "?"),
-                seconds=result.get("seconds", "?"),
-            )
-        )
+        told = {key: result.get(key, "?") for key in ("device", "precision", "seconds")}
+        self._log.add(_("Segmented on {device} ({precision}) in {seconds} s").format(**told))
         for stage, seconds in (result.get("seconds_by_stage") or {}).items():
             self._log.add(f"  {stage}: {seconds} s")
         for note in job.notes:

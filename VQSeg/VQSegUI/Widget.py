@@ -9,8 +9,8 @@ from slicer.util import VTKObservationMixin
 
 from VQSegUI.Engine import STOPPED
 from VQSegUI.Log import Log
-from VQSegUI.LogSection import LogSection
 from VQSegUI.Logic import VQSegLogic
+from VQSegUI.LogSection import LogSection
 from VQSegUI.ParameterStore import ParameterStore
 from VQSegUI.ProposalSection import ProposalSection
 from VQSegUI.SegmentSection import SegmentSection

@@ -22,18 +22,18 @@ LOGICS = {
 class Application(QtCore.QObject):
     """`slicer.app`: the names of Slicer's application that the module uses, and no others."""
 
-    aboutToQuit = QtCore.Signal()  # noqa: N815 - Slicer's names
-    startupCompleted = QtCore.Signal()  # noqa: N815
+    aboutToQuit = QtCore.Signal()
+    startupCompleted = QtCore.Signal()
 
-    applicationName = "Slicer"  # noqa: N815
-    applicationVersion = "5.12.4"  # noqa: N815
+    applicationName = "Slicer"
+    applicationVersion = "5.12.4"
 
     def __init__(self, qt_application: QtWidgets.QApplication, logic: Any) -> None:
         super().__init__()
         self._application, self._logic = qt_application, logic
         self.temporaryPath = QtCore.QDir.tempPath()
 
-    def applicationLogic(self) -> Any:  # noqa: N802
+    def applicationLogic(self) -> Any:
         """Return the application logic, which knows the selected volume."""
         return self._logic
 
@@ -41,7 +41,7 @@ class Application(QtCore.QObject):
         """Return the clipboard."""
         return self._application.clipboard()
 
-    def processEvents(self) -> None:  # noqa: N802
+    def processEvents(self) -> None:
         """Handle what waits in the event queue."""
         self._application.processEvents()
 
@@ -51,11 +51,11 @@ class Application(QtCore.QObject):
 
         return qt.QSettings()
 
-    def startupEnvironment(self) -> Any:  # noqa: N802
+    def startupEnvironment(self) -> Any:
         """Return the environment that Slicer was started in."""
         return QtCore.QProcessEnvironment.systemEnvironment()
 
-    def testingEnabled(self) -> bool:  # noqa: N802
+    def testingEnabled(self) -> bool:
         """Answer that nobody can click on dialogs."""
         return True
 
