@@ -71,9 +71,9 @@ def stampSegment(segmentationNode: Any, segmentID: str) -> None:
 def isUntouched(segmentationNode: Any, segmentID: str) -> bool:
     """Return whether VQSeg made this segment and no voxel changed since; only such segments may be replaced."""
     stamp = readTag(segmentationNode.GetSegmentation().GetSegment(segmentID), STAMP_TAG)
-    return (
-        bool(stamp) and not isLocked(segmentationNode, segmentID) and stamp == fingerprint(segmentationNode, segmentID)
-    )
+    if not stamp or isLocked(segmentationNode, segmentID):
+        return False
+    return stamp == fingerprint(segmentationNode, segmentID)
 
 
 def isLocked(segmentationNode: Any, segmentID: str) -> bool:
