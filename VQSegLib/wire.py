@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 from VQSegLib.errors import VQSegError
 
@@ -35,6 +35,21 @@ class WireError(VQSegError):
     """A message that cannot be sent or understood, or a conversation that broke off."""
 
 
+def compute_array_bytes(dtype: str, shape: Sequence[int]) -> int:
+    """Return the number of bytes of an array.
+
+    Raises:
+        WireError: Unknown type or impossible shape.
+    """
+    if not isinstance(dtype, str) or dtype not in ITEM_BYTES:
+        msg = f"An array of type {dtype!r} cannot be sent; known types are {', '.join(sorted(ITEM_BYTES))}."
+        raise WireError(msg)
+    if not all(type(side) is int and side >= 0 for side in shape):
+        msg = f"An array needs whole numbers from 0 as its shape, given {shape!r}."
+        raise WireError(msg)
+    return ITEM_BYTES[dtype] * math.prod(shape)
+
+
 @dataclass(frozen=True)
 class WireArray:
     """An array as a buffer.
@@ -53,13 +68,7 @@ class WireArray:
     shape: Tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.dtype, str) or self.dtype not in ITEM_BYTES:
-            msg = f"An array of type {self.dtype!r} cannot be sent; known types are {', '.join(sorted(ITEM_BYTES))}."
-            raise WireError(msg)
-        if not all(type(side) is int and side >= 0 for side in self.shape):
-            msg = f"An array needs whole numbers from 0 as its shape, given {self.shape!r}."
-            raise WireError(msg)
-        needed = ITEM_BYTES[self.dtype] * math.prod(self.shape)
+        needed = compute_array_bytes(self.dtype, self.shape)
         if self.data.nbytes != needed:
             msg = f"An array of {self.shape} {self.dtype} needs {needed} bytes, given {self.data.nbytes}."
             raise WireError(msg)

@@ -1,4 +1,4 @@
-"""The engine as the panel sees it: ask, hear progress, get an answer; started when needed, started again when it dies."""
+"""The engine as the panel sees it: ask, hear progress, get an answer; started when needed, and again when it dies."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 from VQSegLib.wire import CANCELLED, PROTOCOL, Failure, Notification, Request, Result
 from VQSegUI.EngineCommand import EngineCommand
 from VQSegUI.EngineProcess import EngineProcess
+from VQSegUI.HeldScans import HeldScans
 from VQSegUI.Problem import Problem
 from VQSegUI.Signal import Signal
 
@@ -52,13 +53,13 @@ class Engine:
         stateChanged: Emitted without values.
         information: The worker's answer to ``initialize``; empty before.
         problem: Why the engine is broken; None otherwise.
-        generation: Grows with every start: what an earlier worker was sent is gone.
+        heldScans: What the running worker was sent.
         logged: Emitted with text of the worker's log.
     """
 
     def __init__(self, source: Any, makeProcess: Callable[[EngineCommand], Any] = EngineProcess) -> None:
         self.stateChanged, self.logged = Signal(), Signal()
-        self.state, self.problem, self.generation = STOPPED, None, 0
+        self.state, self.problem, self.heldScans = STOPPED, None, HeldScans()
         self.information: Dict[str, Any] = {}
         self._source, self._makeProcess = source, makeProcess
         self._process: Any = None
@@ -77,7 +78,7 @@ class Engine:
         except Problem as problem:
             self._break(problem)
             return
-        self.generation += 1
+        self.heldScans = HeldScans()
         self._process = self._makeProcess(command)
         self._process.received.connect(self._onReceived)
         self._process.logged.connect(self.logged.emit)

@@ -14,7 +14,6 @@ from VQSegUI.Engine import Engine
 from VQSegUI.EngineCommand import CommandFromSettings
 from VQSegUI.Parameters import parameterNode
 from VQSegUI.Problem import Problem
-from VQSegUI.ScanTransfer import HeldScans
 from VQSegUI.SegmentJob import SegmentJob, SegmentRequest
 
 _shared: Dict[str, Any] = {}
@@ -43,15 +42,12 @@ class VQSegLogic(ScriptedLoadableModuleLogic):
     def __init__(self, parent: Any = None, engine: Any = None) -> None:
         super().__init__(parent)
         self.engine = engine or sharedEngine()
-        self._held = HeldScans()
 
     def getParameterNode(self) -> Any:
         """Return the parameter node that the scene saves; see `Parameters`."""
         return parameterNode(slicer.mrmlScene)
 
-    def segment(
-        self, volumeNode: Any, model: str, device: str = "", roiNode: Any = None, wait: bool = False
-    ) -> Any:
+    def segment(self, volumeNode: Any, model: str, device: str = "", roiNode: Any = None, wait: bool = False) -> Any:
         """Segment a scan into a proposal beside it.
 
         Args:
@@ -70,31 +66,30 @@ class VQSegLogic(ScriptedLoadableModuleLogic):
         if volumeNode is None:
             raise Problem(_("No volume was given; load a scan and choose it."))
         roiID = roiNode.GetID() if roiNode is not None else None
-        job = SegmentJob(self.engine, SegmentRequest(volumeNode.GetID(), model, device, roiID), self._held)
-        self._watchScene(job)
-        if wait:
-            return _waitFor(job)
+        job = SegmentJob(self.engine, SegmentRequest(volumeNode.GetID(), model, device, roiID))
         job.start()
-        return job
+        _watchScene(job)
+        return _waitFor(job) if wait else job
 
-    def _watchScene(self, job: SegmentJob) -> None:
-        """End a job whose scan or scene goes away."""
 
-        def onRemoved(_caller: Any, _event: str, node: Any) -> None:
-            if node.GetID() == job.request.volumeNodeID:
-                job.abandon(Problem(_("The scan was deleted while it was being segmented, so the result was dropped.")))
+def _watchScene(job: SegmentJob) -> None:
+    """End a job whose scan or scene goes away."""
 
-        def onClose(_caller: Any, _event: str) -> None:
-            job.abandon(Problem(_("The scene was closed while a scan was being segmented, so the result was dropped.")))
+    def onRemoved(_caller: Any, _event: str, node: Any) -> None:
+        if node.GetID() == job.request.volumeNodeID:
+            job.abandon(Problem(_("The scan was deleted while it was being segmented, so the result was dropped.")))
 
-        onRemoved.CallDataType = vtk.VTK_OBJECT  # tells VTK to hand over the node
-        scene = slicer.mrmlScene
-        tags = [
-            scene.AddObserver(slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent, onRemoved),
-            scene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent, onClose),
-        ]
-        for signal in (job.finished, job.failed):
-            signal.connect(lambda _outcome: [scene.RemoveObserver(tag) for tag in tags])
+    def onClose(_caller: Any, _event: str) -> None:
+        job.abandon(Problem(_("The scene was closed while a scan was being segmented, so the result was dropped.")))
+
+    onRemoved.CallDataType = vtk.VTK_OBJECT  # tells VTK to hand over the node
+    scene = slicer.mrmlScene
+    tags = [
+        scene.AddObserver(slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent, onRemoved),
+        scene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent, onClose),
+    ]
+    for signal in (job.finished, job.failed):
+        signal.connect(lambda _outcome: [scene.RemoveObserver(tag) for tag in tags])
 
 
 def _waitFor(job: SegmentJob) -> Any:
@@ -108,9 +103,7 @@ def _waitFor(job: SegmentJob) -> Any:
 
     job.finished.connect(lambda node: end("node", node))
     job.failed.connect(lambda problem: end("problem", problem))
-    job.start()
-    if not outcome:
-        loop.exec()
+    loop.exec()
     if "problem" in outcome:
         raise outcome["problem"]
     return outcome["node"]

@@ -41,10 +41,12 @@ def createSegmentation(name: str, beside: Any) -> Any:
 
 
 def addLabel(proposalNode: Any, volumeNode: Any, label: Label, array: Any) -> str:
-    """Add one label of the engine's answer as a segment and return its ID; ``array`` None: it was not found."""
-    labelmap = None
-    if array is not None:
-        labelmap = SceneBridge.makeLabelmap(array, label["extent_ijk"], volumeNode)
+    """Add one label of the engine's answer as a segment and return its ID.
+
+    Args:
+        array: ``(K, J, I)`` of 0 and 1 in the label's ``extent_ijk``.
+    """
+    labelmap = SceneBridge.makeLabelmap(array, label["extent_ijk"], volumeNode)
     segmentation = proposalNode.GetSegmentation()
     segmentID = segmentation.GenerateUniqueSegmentID(label["name"])
     segmentation.AddSegment(makeSegment(label, labelmap), segmentID)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict
 
 from slicer.i18n import tr as _
 
@@ -17,24 +17,6 @@ SLABS_UNDER_WAY = 2
 """Slabs sent before the first is confirmed: two keep the pipe full and the GUI's write buffer small."""
 
 
-class HeldScans:
-    """Remembers which scan the engine holds; one at a time, since a CT is large."""
-
-    def __init__(self) -> None:
-        self._key: Optional[Tuple[Any, ...]] = None
-        self._volume: Any = None
-
-    def find(self, engine: Any, scan: Scan) -> Any:
-        """Return the engine's name of a scan it holds, or None."""
-        return self._volume if self._key == _key(engine, scan) else None
-
-    def replace(self, engine: Any, scan: Scan, volume: Any) -> None:
-        """Remember a scan that was sent, and let the engine forget the one before."""
-        if self._key is not None and self._key[0] == engine.generation:
-            engine.request("volume/close", {"volume": self._volume})
-        self._key, self._volume = _key(engine, scan), volume
-
-
 class ScanTransfer:
     """Makes the engine hold one scan.
 
@@ -44,9 +26,9 @@ class ScanTransfer:
         progressed: Emitted with the fraction sent (0..1).
     """
 
-    def __init__(self, engine: Any, scan: Scan, held: HeldScans) -> None:
+    def __init__(self, engine: Any, scan: Scan) -> None:
         self.finished, self.failed, self.progressed = Signal(), Signal(), Signal()
-        self._engine, self._scan, self._held = engine, scan, held
+        self._engine, self._scan = engine, scan
         self._volume: Any = None
         self._slices = max(1, SLAB_BYTES // max(1, scan.array[0].nbytes))
         self._next = self._received = 0
@@ -54,7 +36,7 @@ class ScanTransfer:
 
     def start(self) -> None:
         """Send the scan unless the engine holds it already."""
-        volume = self._held.find(self._engine, self._scan)
+        volume = self._engine.heldScans.find(self._scan)
         if volume is not None:
             self.finished.emit(volume)
             return
@@ -94,7 +76,9 @@ class ScanTransfer:
             self._sendSlab()
             return
         self._isOver = True
-        self._held.replace(self._engine, self._scan, self._volume)
+        earlier = self._engine.heldScans.replace(self._scan, self._volume)
+        if earlier is not None:
+            self._engine.request("volume/close", {"volume": earlier})
         self.finished.emit(self._volume)
 
     def _ask(self, method: str, params: Dict[str, Any], onResult: Any) -> None:
@@ -106,8 +90,3 @@ class ScanTransfer:
         if not self._isOver:
             self._isOver = True
             self.failed.emit(problem)
-
-
-def _key(engine: Any, scan: Scan) -> Tuple[Any, ...]:
-    place: List[float] = [value for row in scan.affineIjkToRas for value in row]
-    return (engine.generation, scan.nodeID, *scan.revision, *place)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import numpy as np
+import qt
 import slicer
 from slicer.i18n import tr as _
 
 from VQSegUI import Proposal, SceneBridge
-from VQSegUI.Engine import Cancelled
+from VQSegUI.Consent import maySendScans
+from VQSegUI.Engine import BROKEN, READY, Cancelled
 from VQSegUI.Problem import Problem
-from VQSegUI.ScanTransfer import HeldScans, ScanTransfer
+from VQSegUI.ScanTransfer import ScanTransfer
 from VQSegUI.Signal import Signal
 from VQSegUI.Steps import Steps
 
@@ -46,12 +48,12 @@ class SegmentJob:
         notes: What the person should know about the result, one sentence each.
     """
 
-    def __init__(self, engine: Any, request: SegmentRequest, held: HeldScans) -> None:
+    def __init__(self, engine: Any, request: SegmentRequest, maySend: Callable[[Any], bool] = maySendScans) -> None:
         self.progressed, self.finished, self.failed = Signal(), Signal(), Signal()
         self.result: Dict[str, Any] = {}
         self.notes: List[str] = []
         self.request = request
-        self._engine, self._held = engine, held
+        self._engine, self._maySend = engine, maySend
         self._current: Any = None  # what can be cancelled: a transfer, then a reply
         self._steps: Optional[Steps] = None
         self._proposalID = ""
@@ -70,19 +72,47 @@ class SegmentJob:
             start, stop = SceneBridge.roiBox(slicer.mrmlScene.GetNodeByID(self.request.roiNodeID), volumeNode)
             self._params["roi"] = {"start_kji": list(start), "stop_kji": list(stop)}
         self.notes += self._scan.notes
-        self._current = ScanTransfer(self._engine, self._scan, self._held)
+        # Not now: nobody has connected to the signals yet.
+        qt.QTimer.singleShot(0, self._begin)
+
+    def _begin(self) -> None:
+        if self._isOver:
+            return
+        if self._engine.state == READY:
+            self._send()
+            return
+        self._tell(0.0, _("Starting the engine"), None)
+        self._engine.stateChanged.connect(self._onEngineState)
+        self._engine.start()
+
+    def _onEngineState(self) -> None:
+        if self._engine.state not in (READY, BROKEN):
+            return
+        self._engine.stateChanged.disconnect(self._onEngineState)
+        if self._isOver:
+            return
+        if self._engine.state == READY:
+            self._send()
+        else:
+            self._fail(self._engine.problem)
+
+    def _send(self) -> None:
+        if not self._maySend(self._engine):
+            self._fail(Cancelled(_("The scan was not sent.")))
+            return
+        self._current = ScanTransfer(self._engine, self._scan)
         self._current.progressed.connect(lambda fraction: self._tell(fraction * SENT, _("Sending the scan"), None))
         self._current.failed.connect(self._fail)
         self._current.finished.connect(self._onSent)
-        self._tell(0.0, _("Sending the scan") if self._engine.state == "ready" else _("Starting the engine"), None)
+        self._tell(0.0, _("Sending the scan"), None)
         self._current.start()
 
     def cancel(self) -> None:
         """Stop at the person's wish; ``failed`` follows with `Cancelled`, and the scene is as before."""
-        if self._steps is not None:
-            self._fail(Cancelled(_("Cancelled.")))
-        elif self._current is not None:
+        if self._current is not None:
             self._current.cancel()
+        else:
+            self._fail(Cancelled(_("Cancelled.")))
 
     def abandon(self, problem: Problem) -> None:
         """Stop because the result has no place any more; the engine is told, its answer is not waited for."""
@@ -119,10 +149,14 @@ class SegmentJob:
         self._checkUnchanged()
         self._proposalID = Proposal.createProposal(self._volumeNode()).GetID()
         yield
-        for number, label in enumerate(labels):
-            array = _toNumpy(label["array"]) if label.get("array") is not None else None
-            Proposal.addLabel(slicer.mrmlScene.GetNodeByID(self._proposalID), self._volumeNode(), label, array)
-            fraction = SEGMENTED + (number + 1) / len(labels) * (1 - SEGMENTED)
+        found = [label for label in labels if label.get("array") is not None]
+        missing = [label["name"] for label in labels if label.get("array") is None]
+        if missing:
+            self.notes.append(_("Not found in this scan: {names}.").format(names=", ".join(missing)))
+        for number, label in enumerate(found):
+            proposalNode = slicer.mrmlScene.GetNodeByID(self._proposalID)
+            Proposal.addLabel(proposalNode, self._volumeNode(), label, _toNumpy(label["array"]))
+            fraction = SEGMENTED + (number + 1) / len(found) * (1 - SEGMENTED)
             self._tell(fraction, _("Adding {name}").format(name=label["name"]), None)
             yield
         for nodeID in earlier:
@@ -142,7 +176,9 @@ class SegmentJob:
         """Drop the result when the scan is no longer the one that was sent; another frame of a sequence is."""
         isSequence = SceneBridge.isSequenceFrame(self._volumeNode())
         if not isSequence and SceneBridge.scanRevision(self._volumeNode()) != self._scan.revision:
-            sentence = _("The scan was changed while it was being segmented, so the result was dropped; segment it again.")
+            sentence = _(
+                "The scan was changed while it was being segmented, so the result was dropped; segment it again."
+            )
             raise Problem(sentence)
 
     def _onAdded(self) -> None:

@@ -23,7 +23,7 @@ Label = Dict[str, Any]
 
 
 def makeSegment(label: Label, labelmap: Any) -> Any:
-    """Return a segment for a label of the engine; ``labelmap`` None makes an empty one."""
+    """Return a segment for a label of the engine."""
     segment = slicer.vtkSegment()
     segment.SetName(label["name"])
     segment.SetColor(*[part / 255.0 for part in label["color"]])
@@ -31,9 +31,8 @@ def makeSegment(label: Label, labelmap: Any) -> Any:
     segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), terminologyEntry(label))
     segment.SetTag(LABEL_VALUE_TAG, str(label["value"]))
     segment.SetTag(LABEL_NAME_TAG, label["name"])
-    if labelmap is not None:
-        name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
-        segment.AddRepresentation(name, labelmap)
+    name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+    segment.AddRepresentation(name, labelmap)
     return segment
 
 
@@ -72,7 +71,9 @@ def stampSegment(segmentationNode: Any, segmentID: str) -> None:
 def isUntouched(segmentationNode: Any, segmentID: str) -> bool:
     """Return whether VQSeg made this segment and no voxel changed since; only such segments may be replaced."""
     stamp = readTag(segmentationNode.GetSegmentation().GetSegment(segmentID), STAMP_TAG)
-    return bool(stamp) and not isLocked(segmentationNode, segmentID) and stamp == fingerprint(segmentationNode, segmentID)
+    if not stamp or isLocked(segmentationNode, segmentID):
+        return False
+    return stamp == fingerprint(segmentationNode, segmentID)
 
 
 def isLocked(segmentationNode: Any, segmentID: str) -> bool:

@@ -22,18 +22,18 @@ LOGICS = {
 class Application(QtCore.QObject):
     """`slicer.app`: the names of Slicer's application that the module uses, and no others."""
 
-    aboutToQuit = QtCore.Signal()  # noqa: N815 - Slicer's names
-    startupCompleted = QtCore.Signal()  # noqa: N815
+    aboutToQuit = QtCore.Signal()
+    startupCompleted = QtCore.Signal()
 
-    applicationName = "Slicer"  # noqa: N815
-    applicationVersion = "5.12.4"  # noqa: N815
+    applicationName = "Slicer"
+    applicationVersion = "5.12.4"
 
     def __init__(self, qt_application: QtWidgets.QApplication, logic: Any) -> None:
         super().__init__()
         self._application, self._logic = qt_application, logic
         self.temporaryPath = QtCore.QDir.tempPath()
 
-    def applicationLogic(self) -> Any:  # noqa: N802
+    def applicationLogic(self) -> Any:
         """Return the application logic, which knows the selected volume."""
         return self._logic
 
@@ -41,7 +41,7 @@ class Application(QtCore.QObject):
         """Return the clipboard."""
         return self._application.clipboard()
 
-    def processEvents(self) -> None:  # noqa: N802
+    def processEvents(self) -> None:
         """Handle what waits in the event queue."""
         self._application.processEvents()
 
@@ -51,7 +51,11 @@ class Application(QtCore.QObject):
 
         return qt.QSettings()
 
-    def testingEnabled(self) -> bool:  # noqa: N802
+    def startupEnvironment(self) -> Any:
+        """Return the environment that Slicer was started in."""
+        return QtCore.QProcessEnvironment.systemEnvironment()
+
+    def testingEnabled(self) -> bool:
         """Answer that nobody can click on dialogs."""
         return True
 
@@ -66,7 +70,9 @@ def make_application() -> tuple[Application, Any, SimpleNamespace]:
     vtk.vtkLogger.SetStderrVerbosity(vtk.vtkLogger.VERBOSITY_OFF)
     logics = {name: _make_logic(class_name, application_logic, scene) for name, class_name in LOGICS.items()}
     vtk.vtkLogger.SetStderrVerbosity(verbosity)
-    modules = SimpleNamespace(**{name: SimpleNamespace(logic=lambda logic=logic: logic) for name, logic in logics.items()})
+    modules = SimpleNamespace(
+        **{name: SimpleNamespace(logic=lambda logic=logic: logic) for name, logic in logics.items()}
+    )
     qt_application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["Slicer"])
     return Application(qt_application, application_logic), scene, modules
 

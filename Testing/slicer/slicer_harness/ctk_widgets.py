@@ -7,10 +7,10 @@ import types
 from PySide6 import QtCore, QtWidgets
 
 
-class ctkCollapsibleButton(QtWidgets.QWidget):  # noqa: N801 - the real class's name
+class ctkCollapsibleButton(QtWidgets.QWidget):
     """Header button with contents below it that can be folded away."""
 
-    contentsCollapsed = QtCore.Signal(bool)  # noqa: N815
+    contentsCollapsed = QtCore.Signal(bool)
     clicked = QtCore.Signal(bool)
     toggled = QtCore.Signal(bool)
 
@@ -23,12 +23,12 @@ class ctkCollapsibleButton(QtWidgets.QWidget):  # noqa: N801 - the real class's 
         self._header.clicked.connect(lambda: self._set_collapsed(not self._collapsed))
         self._show()
 
-    def resizeEvent(self, event: object) -> None:  # noqa: N802, ARG002
+    def resizeEvent(self, event: object) -> None:  # noqa: ARG002
         """Keep the header as wide as the section."""
         self._header.setGeometry(0, 0, self.width, 26)
         self.setContentsMargins(0, 28, 0, 0)
 
-    def showEvent(self, event: object) -> None:  # noqa: N802, ARG002
+    def showEvent(self, event: object) -> None:  # noqa: ARG002
         """Fold the contents when the section is shown for the first time."""
         self._show()
 
@@ -54,7 +54,7 @@ class ctkCollapsibleButton(QtWidgets.QWidget):  # noqa: N801 - the real class's 
     collapsed = QtCore.Property(bool, lambda self: self._collapsed, _set_collapsed)
 
 
-class ctkCollapsibleGroupBox(QtWidgets.QGroupBox):  # noqa: N801
+class ctkCollapsibleGroupBox(QtWidgets.QGroupBox):
     """Group box whose contents can be folded away."""
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
@@ -62,7 +62,7 @@ class ctkCollapsibleGroupBox(QtWidgets.QGroupBox):  # noqa: N801
         self.setCheckable(True)
         self.toggled.connect(self._fold)
 
-    def showEvent(self, event: object) -> None:  # noqa: N802, ARG002
+    def showEvent(self, event: object) -> None:  # noqa: ARG002
         """Fold the contents when the box is shown for the first time."""
         self._fold(self.checked)
 

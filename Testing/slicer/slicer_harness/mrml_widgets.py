@@ -10,31 +10,31 @@ from PySide6 import QtCore, QtGui, QtWidgets
 SCENE_EVENTS = ("NodeAddedEvent", "NodeRemovedEvent", "EndCloseEvent", "EndImportEvent", "EndBatchProcessEvent")
 
 
-class qMRMLWidget(QtWidgets.QWidget):  # noqa: N801 - the real class's name
+class qMRMLWidget(QtWidgets.QWidget):
     """Widget that tells its children about the scene through the connections of the .ui file."""
 
-    mrmlSceneChanged = QtCore.Signal(object)  # noqa: N815
+    mrmlSceneChanged = QtCore.Signal(object)
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self._scene = None
 
-    def setMRMLScene(self, scene: Any) -> None:  # noqa: N802
+    def setMRMLScene(self, scene: Any) -> None:
         """Set the scene."""
         if scene is not self._scene:
             self._scene = scene
             self.mrmlSceneChanged.emit(scene)
 
-    def mrmlScene(self) -> Any:  # noqa: N802
+    def mrmlScene(self) -> Any:
         """Return the scene."""
         return self._scene
 
 
-class qMRMLNodeComboBox(qMRMLWidget):  # noqa: N801
+class qMRMLNodeComboBox(qMRMLWidget):
     """List of the scene's nodes of some classes; nothing is selected by itself."""
 
-    currentNodeChanged = QtCore.Signal(object)  # noqa: N815
-    currentNodeIDChanged = QtCore.Signal(str)  # noqa: N815
+    currentNodeChanged = QtCore.Signal(object)
+    currentNodeIDChanged = QtCore.Signal(str)
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -49,7 +49,7 @@ class qMRMLNodeComboBox(qMRMLWidget):  # noqa: N801
         self._none_text, self._tags, self._current = "None", [], ""
         self._box.activated.connect(lambda row: self.setCurrentNodeID(self._box.itemData(row)))
 
-    def setMRMLScene(self, scene: Any) -> None:  # noqa: N802
+    def setMRMLScene(self, scene: Any) -> None:
         """Observe another scene."""
         for tag in self._tags:
             self._scene.RemoveObserver(tag)
@@ -58,15 +58,15 @@ class qMRMLNodeComboBox(qMRMLWidget):  # noqa: N801
         self._tags = [scene.AddObserver(event, lambda *_: self._refresh()) for event in events]
         self._refresh()
 
-    def currentNode(self) -> Any:  # noqa: N802
+    def currentNode(self) -> Any:
         """Return the selected node or None."""
         return self._scene.GetNodeByID(self._current) if self._scene and self._current else None
 
-    def setCurrentNode(self, node: Any) -> None:  # noqa: N802
+    def setCurrentNode(self, node: Any) -> None:
         """Select a node."""
         self.setCurrentNodeID(node.GetID() if node else "")
 
-    def setCurrentNodeID(self, node_id: str | None) -> None:  # noqa: N802
+    def setCurrentNodeID(self, node_id: str | None) -> None:
         """Select a node by its ID; an unknown one selects nothing."""
         known = [self._box.itemData(row) for row in range(self._box.count)]
         chosen = node_id if node_id in known else ""
@@ -76,7 +76,7 @@ class qMRMLNodeComboBox(qMRMLWidget):  # noqa: N801
             self.currentNodeIDChanged.emit(chosen)
             self.currentNodeChanged.emit(self.currentNode())
 
-    def nodeCount(self) -> int:  # noqa: N802
+    def nodeCount(self) -> int:
         """Return how many nodes can be chosen."""
         return self._box.count - int(self._none_enabled)
 
@@ -92,26 +92,36 @@ class qMRMLNodeComboBox(qMRMLWidget):  # noqa: N801
         if self._scene is None:
             return []
         nodes = [self._scene.GetNthNode(index) for index in range(self._scene.GetNumberOfNodes())]
-        fits = (lambda node, name: node.IsA(name)) if self._child_types else (lambda node, name: node.GetClassName() == name)
+        fits = (
+            (lambda node, name: node.IsA(name))
+            if self._child_types
+            else (lambda node, name: node.GetClassName() == name)
+        )
         return [
-            node for node in nodes if not node.GetHideFromEditors() and any(fits(node, name) for name in self._node_types)
+            node
+            for node in nodes
+            if not node.GetHideFromEditors() and any(fits(node, name) for name in self._node_types)
         ]
 
     def _set(self, name: str, value: Any) -> None:
         setattr(self, name, value)
         self._refresh()
 
-    nodeTypes = QtCore.Property("QStringList", lambda self: self._node_types, lambda self, v: self._set("_node_types", v))  # noqa: N815
-    noneEnabled = QtCore.Property(bool, lambda self: self._none_enabled, lambda self, v: self._set("_none_enabled", v))  # noqa: N815
-    noneDisplay = QtCore.Property(str, lambda self: self._none_text, lambda self, v: self._set("_none_text", v))  # noqa: N815
-    showChildNodeTypes = QtCore.Property(bool, lambda self: self._child_types, lambda self, v: self._set("_child_types", v))  # noqa: N815
-    currentNodeID = QtCore.Property(str, lambda self: self._current, setCurrentNodeID)  # noqa: N815
+    nodeTypes = QtCore.Property(
+        "QStringList", lambda self: self._node_types, lambda self, v: self._set("_node_types", v)
+    )
+    noneEnabled = QtCore.Property(bool, lambda self: self._none_enabled, lambda self, v: self._set("_none_enabled", v))
+    noneDisplay = QtCore.Property(str, lambda self: self._none_text, lambda self, v: self._set("_none_text", v))
+    showChildNodeTypes = QtCore.Property(
+        bool, lambda self: self._child_types, lambda self, v: self._set("_child_types", v)
+    )
+    currentNodeID = QtCore.Property(str, lambda self: self._current, setCurrentNodeID)
 
 
-class qMRMLSegmentsTableView(qMRMLWidget):  # noqa: N801
+class qMRMLSegmentsTableView(qMRMLWidget):
     """Table of the segments of a segmentation node; rows can be selected."""
 
-    selectionChanged = QtCore.Signal(object, object)  # noqa: N815
+    selectionChanged = QtCore.Signal(QtCore.QItemSelection, QtCore.QItemSelection)
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -129,7 +139,7 @@ class qMRMLSegmentsTableView(qMRMLWidget):  # noqa: N801
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._table)
 
-    def setSegmentationNode(self, node: Any) -> None:  # noqa: N802
+    def setSegmentationNode(self, node: Any) -> None:
         """Show another segmentation."""
         for tag in self._tags:
             self._node.RemoveObserver(tag)
@@ -139,16 +149,16 @@ class qMRMLSegmentsTableView(qMRMLWidget):  # noqa: N801
             self._tags = [node.AddObserver(event, lambda *_: self._refresh()) for event in events]
         self._refresh()
 
-    def segmentationNode(self) -> Any:  # noqa: N802
+    def segmentationNode(self) -> Any:
         """Return the segmentation shown."""
         return self._node
 
-    def selectedSegmentIDs(self) -> list[str]:  # noqa: N802
+    def selectedSegmentIDs(self) -> list[str]:
         """Return the IDs of the selected rows."""
         rows = sorted({index.row() for index in self._table.selectionModel().selectedRows()})
         return [self._table.item(row, 1).data(QtCore.Qt.ItemDataRole.UserRole) for row in rows]
 
-    def setSelectedSegmentIDs(self, segment_ids: list[str]) -> None:  # noqa: N802
+    def setSelectedSegmentIDs(self, segment_ids: list[str]) -> None:
         """Select rows."""
         self._table.clearSelection()
         mode = QtCore.QItemSelectionModel.SelectionFlag
@@ -170,7 +180,7 @@ class qMRMLSegmentsTableView(qMRMLWidget):  # noqa: N801
             self._table.setItem(row, 1, name)
 
 
-class qMRMLSegmentationShow3DButton(QtWidgets.QPushButton):  # noqa: N801
+class qMRMLSegmentationShow3DButton(QtWidgets.QPushButton):
     """Button that makes and removes the closed surfaces of a segmentation."""
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
@@ -180,7 +190,7 @@ class qMRMLSegmentationShow3DButton(QtWidgets.QPushButton):  # noqa: N801
         self.setCheckable(True)
         self.toggled.connect(self._on_toggled)
 
-    def setSegmentationNode(self, node: Any) -> None:  # noqa: N802
+    def setSegmentationNode(self, node: Any) -> None:
         """Set the segmentation."""
         self._node = node
         self.setEnabled(node is not None)

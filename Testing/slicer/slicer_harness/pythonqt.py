@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
 VIRTUAL = {"sizeHint", "minimumSizeHint"}

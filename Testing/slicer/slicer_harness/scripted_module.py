@@ -28,13 +28,13 @@ class ScriptedLoadableModule:
         self.parent = parent
         self.moduleName = type(self).__name__
 
-    def resourcePath(self, filename: str) -> str:  # noqa: N802 - Slicer's name
+    def resourcePath(self, filename: str) -> str:
         """Return a path under `Resources` beside the module file, where Slicer looks and nowhere else."""
         from pathlib import Path
 
         return str(Path(self.parent.path).parent / "Resources" / filename)
 
-    def getDefaultModuleDocumentationLink(self, docPage: str | None = None) -> str:  # noqa: N802, N803, ARG002
+    def getDefaultModuleDocumentationLink(self, docPage: str | None = None) -> str:  # noqa: ARG002
         """Return a line for the help text."""
         return ""
 
@@ -57,7 +57,7 @@ class ScriptedLoadableModuleWidget:
     def cleanup(self) -> None:
         """Called when the widget goes away."""
 
-    def onReload(self) -> None:  # noqa: N802
+    def onReload(self) -> None:
         """Called by the Reload button."""
 
 
@@ -77,7 +77,7 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
         """Start from an empty scene."""
         slicer.mrmlScene.Clear()
 
-    def delayDisplay(self, message: str, requestedDelay: int | None = None, msec: int | None = None) -> None:  # noqa: N802, N803
+    def delayDisplay(self, message: str, requestedDelay: int | None = None, msec: int | None = None) -> None:
         """Say what the test does."""
 
 

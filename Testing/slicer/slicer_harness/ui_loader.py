@@ -11,7 +11,7 @@ from PySide6 import QtCore, QtUiTools, QtWidgets
 
 
 class UiLoader(QtUiTools.QUiLoader):
-    """QUiLoader that knows the custom widgets; slots with MRML types are connected by name, as only C++ knows the types."""
+    """QUiLoader that knows the custom widgets; slots with MRML types, which only C++ knows, are connected by name."""
 
     def __init__(self, custom_widgets: tuple[type[QtWidgets.QWidget], ...] = ()) -> None:
         super().__init__()

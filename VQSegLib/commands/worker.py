@@ -1,0 +1,12 @@
+"""``vqseg worker``."""
+
+from __future__ import annotations
+
+import typer
+
+
+def worker() -> None:
+    """Serve 3D Slicer or another program over stdin and stdout until stdin closes."""
+    from VQSegLib.worker import run
+
+    raise typer.Exit(run())

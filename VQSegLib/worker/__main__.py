@@ -1,0 +1,7 @@
+"""Start the worker."""
+
+import sys
+
+from VQSegLib.worker.main import run
+
+sys.exit(run())
