@@ -47,7 +47,7 @@ def make_tiny_engine(folder: Path, platform_tag: str, python: str, extra_files: 
     (catalog / "requirements.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     build = {"download_bytes": 3000, "disk_bytes": 3000, "longest_path": 60, "is_measured": True}
     build |= {"requirements": ["requirements.txt"], "torch": "torch==1.0+cpu", "torch_index": "http://127.0.0.1:9/none"}
-    content = {"format": 1, "source": "", "pythons": [python], "imports": list(PACKAGES)}
+    content = {"format": 1, "source": "", "pythons": [python], "imports": list(PACKAGES), "starts_worker": False}
     content["platforms"] = {platform_tag: {"cpu": build}}
     (catalog / "catalog.json").write_text(json.dumps(content), encoding="utf-8")
     return TinyEngine(wheels, catalog)

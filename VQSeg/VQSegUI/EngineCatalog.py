@@ -79,6 +79,11 @@ class EngineCatalog:
         """Modules that must be importable from a package folder."""
         return list(self._content["imports"])
 
+    @property
+    def startsWorker(self) -> bool:
+        """Whether a check starts a worker; only catalogs made for tests do without."""
+        return bool(self._content.get("starts_worker", True))
+
     def builds(self) -> Dict[str, EngineBuild]:
         """Return the builds that can be installed here, by name.
 

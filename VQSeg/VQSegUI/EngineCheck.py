@@ -72,6 +72,30 @@ def tryPackages(
     raise PackagesBroken(lines[-1] if lines else "the check ended without an answer")
 
 
+def tryWorker(python: str, packages: Path, environment: Mapping[str, str]) -> None:
+    """Start a worker as the panel will, and let it introduce itself.
+
+    Raises:
+        PackagesBroken: It does not.
+    """
+    from VQSegLib.wire import PROTOCOL, WireError
+    from VQSegLib.wire_client import BlockingClient
+
+    variables = {key: value for key, value in environment.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    try:
+        with BlockingClient(startCommand(python, packages, "worker"), env=variables) as client:
+            client.request("initialize", {"client": "set-up", "protocol": PROTOCOL})
+    except WireError as error:
+        raise PackagesBroken(str(error)) from error
+
+
+def startCommand(python: str, packages: Path, *arguments: str) -> List[str]:
+    """Return the command line that runs the engine with a package folder."""
+    # -s and -S: neither the user's nor Slicer's packages; EngineStart sees to the rest.
+    start = [python, "-s", "-S", "-u", str(startScript()), "--packages", str(packages), "--root", str(extensionRoot())]
+    return [*start, "--", *arguments]
+
+
 def startScript() -> Path:
     """Return the program that starts the engine."""
     return Path(__file__).with_name("EngineStart.py")

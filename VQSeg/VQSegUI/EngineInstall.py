@@ -15,9 +15,8 @@ from typing import Any, Callable, Dict, List, Mapping, Optional
 import slicer
 
 from VQSegUI.EngineCatalog import EngineCatalog
-from VQSegUI.EngineCheck import startScript
+from VQSegUI.EngineCheck import startCommand
 from VQSegUI.EngineCommand import EngineCommand
-from VQSegUI.EngineLayout import extensionRoot
 from VQSegUI.EngineMessages import Receiver
 from VQSegUI.EngineSettings import EngineSettings
 from VQSegUI.EngineState import BROKEN, READY, EngineState, readState
@@ -98,9 +97,10 @@ class EngineInstall:
         if self._process is not None:
             self._process.stop()
 
-    def reportFailure(self, sentence: str) -> None:
-        """Tell that the installed engine did not start."""
-        self._failure = sentence
+    def reportStart(self, sentence: str) -> None:
+        """Tell why the installed engine did not start; an empty sentence when it did."""
+        if self.state().kind in (READY, BROKEN):
+            self._failure = sentence
 
     def command(self, *arguments: str) -> EngineCommand:
         """Return the command line that runs the private engine, such as ``command("worker")``.
@@ -111,10 +111,8 @@ class EngineInstall:
         state = self.state()
         if state.kind != READY:
             raise Problem(_("The engine is not ready. {state}").format(state=state.sentence))
-        # -s and -S: neither the user's nor Slicer's packages; EngineStart sees to the rest.
-        python = [self._findPython(), "-s", "-S", "-u", str(startScript())]
-        folders = ["--packages", str(state.packages), "--root", str(extensionRoot())]
-        return EngineCommand((*python, *folders, "--", *arguments), {"PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"})
+        command = startCommand(self._findPython(), state.packages, *arguments)
+        return EngineCommand(tuple(command), {"PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"})
 
     def _start(self, action: str, arguments: List[str]) -> None:
         if self._process is not None:

@@ -14,10 +14,10 @@ from VQSegUI.EngineCatalog import EngineBuild, EngineUnavailable, formatBytes
 from VQSegUI.EngineCommand import EngineCommand
 from VQSegUI.EngineGpu import QUERY, Suggestion, readGpus, suggestBuild
 from VQSegUI.EngineInstall import EngineInstall
-from VQSegUI.EngineLayout import extensionRoot
 from VQSegUI.EngineSettings import AUTOMATIC, EngineSettings
 from VQSegUI.EngineState import BROKEN, BUSY, OUTDATED, READY, UNAVAILABLE, EngineState
 from VQSegUI.Problem import Problem
+from VQSegUI.Resources import resourcePath
 from VQSegUI.SetupProcess import SetupProcess
 from VQSegUI.Signal import Signal
 
@@ -57,8 +57,8 @@ class EngineSection:
         self._gpuProcess: Any = None
         self._gpuOutput: Optional[bytes] = None
         self._message = ""
-        self.widget = slicer.util.loadUI(str(extensionRoot() / "Resources" / "UI" / "EngineSection.ui"))
-        self.ui = slicer.util.childWidgetVariables(self.widget)
+        self.widget = slicer.util.loadUI(resourcePath("UI/EngineSection.ui"))
+        self._ui = slicer.util.childWidgetVariables(self.widget)
         self._fill()
         self._connect()
         self.refresh()
@@ -69,7 +69,10 @@ class EngineSection:
         if self._gpuProcess is None:
             self._lookForGpu()
 
-    def cleanup(self) -> None:
+    def setScene(self, _scene: Any) -> None:
+        """The engine belongs to no scene."""
+
+    def release(self) -> None:
         """The panel goes away: nothing may go on installing."""
         self._install.cancel()
         self._install.progressed.disconnect(self._onProgress)
@@ -81,40 +84,40 @@ class EngineSection:
         isRunning, state = self._install.isRunning(), self._install.state()
         ownCommand = self._settings.value("command")
         isOwn = bool(ownCommand) and not isRunning
-        self.ui.stateLabel.setText(_describeOwn(ownCommand) if isOwn else self._stateText(state))
-        self.ui.sizeLabel.setText(self._describeSize())
-        self.ui.installButton.setText(self._installText(state))
+        self._ui.engineStateLabel.setText(_describeOwn(ownCommand) if isOwn else self._stateText(state))
+        self._ui.engineSizeLabel.setText(self._describeSize())
+        self._ui.installButton.setText(self._installText(state))
         canInstall = not isRunning and state.kind not in (UNAVAILABLE, BUSY)
-        for button in (self.ui.installButton, self.ui.installOfflineButton, self.ui.saveWheelsButton):
+        for button in (self._ui.installButton, self._ui.installOfflineButton, self._ui.saveWheelsButton):
             button.setEnabled(canInstall)
-        self.ui.removeButton.setEnabled(not isRunning and state.kind in (READY, BROKEN, OUTDATED))
-        for widget in (self.ui.cancelButton, self.ui.progressBar, self.ui.stageLabel):
+        self._ui.removeButton.setEnabled(not isRunning and state.kind in (READY, BROKEN, OUTDATED))
+        for widget in (self._ui.engineCancelButton, self._ui.engineProgressBar, self._ui.engineStageLabel):
             widget.setVisible(isRunning)
-        self.ui.buildComboBox.setEnabled(canInstall)
+        self._ui.buildComboBox.setEnabled(canInstall)
         if state.kind == UNAVAILABLE:
-            self.ui.advancedGroupBox.collapsed = False
+            self._ui.advancedGroupBox.collapsed = False
 
     def _fill(self) -> None:
-        self.ui.logText.setMaximumBlockCount(LOG_LINES)
-        self.ui.commandLineEdit.setText(self._settings.value("command"))
+        self._ui.engineLogText.setMaximumBlockCount(LOG_LINES)
+        self._ui.commandLineEdit.setText(self._settings.value("command"))
         for name in FIELDS:
-            getattr(self.ui, name + "LineEdit").setText(self._settings.value(name))
+            getattr(self._ui, name + "LineEdit").setText(self._settings.value(name))
         self._showBuilds()
 
     def _connect(self) -> None:
         self._install.progressed.connect(self._onProgress)
         self._install.logged.connect(self._onLogged)
         self._install.finished.connect(self._onFinished)
-        self.ui.installButton.clicked.connect(lambda *_clicked: self._onInstall())
-        self.ui.removeButton.clicked.connect(lambda *_clicked: self._onRemove())
-        self.ui.cancelButton.clicked.connect(lambda *_clicked: self._install.cancel())
-        self.ui.installOfflineButton.clicked.connect(lambda *_clicked: self._onInstallOffline())
-        self.ui.saveWheelsButton.clicked.connect(lambda *_clicked: self._onSaveWheels())
-        self.ui.useCommandButton.clicked.connect(lambda *_clicked: self._onUseCommand())
-        self.ui.copyLogButton.clicked.connect(lambda *_clicked: self._onCopyLog())
-        self.ui.buildComboBox.currentIndexChanged.connect(self._onBuildChosen)
+        self._ui.installButton.clicked.connect(lambda *_clicked: self._onInstall())
+        self._ui.removeButton.clicked.connect(lambda *_clicked: self._onRemove())
+        self._ui.engineCancelButton.clicked.connect(lambda *_clicked: self._install.cancel())
+        self._ui.installOfflineButton.clicked.connect(lambda *_clicked: self._onInstallOffline())
+        self._ui.saveWheelsButton.clicked.connect(lambda *_clicked: self._onSaveWheels())
+        self._ui.useCommandButton.clicked.connect(lambda *_clicked: self._onUseCommand())
+        self._ui.copyEngineLogButton.clicked.connect(lambda *_clicked: self._onCopyLog())
+        self._ui.buildComboBox.currentIndexChanged.connect(self._onBuildChosen)
         for name in FIELDS:
-            getattr(self.ui, name + "LineEdit").editingFinished.connect(lambda name=name: self._onFieldEdited(name))
+            getattr(self._ui, name + "LineEdit").editingFinished.connect(lambda name=name: self._onFieldEdited(name))
 
     def _onInstall(self) -> None:
         state, build = self._install.state(), self._chosenBuild()
@@ -139,20 +142,20 @@ class EngineSection:
             self._run(self._install.remove)
 
     def _onUseCommand(self) -> None:
-        text = self.ui.commandLineEdit.text.strip()
+        text = self._ui.commandLineEdit.text.strip()
         try:
             if text:
                 findProgram(splitCommandLine(text))
         except Problem as problem:
-            self.ui.commandProblemLabel.setText(str(problem))
+            self._ui.commandProblemLabel.setText(str(problem))
             return
-        self.ui.commandProblemLabel.setText("")
+        self._ui.commandProblemLabel.setText("")
         self._settings.setValue("command", text)
         self.refresh()
         self.engineChanged.emit()
 
     def _onFieldEdited(self, name: str) -> None:
-        text = getattr(self.ui, name + "LineEdit").text.strip()
+        text = getattr(self._ui, name + "LineEdit").text.strip()
         if text != self._settings.value(name):
             self._settings.setValue(name, text)
             self.refresh()
@@ -160,16 +163,16 @@ class EngineSection:
                 self.engineChanged.emit()
 
     def _onBuildChosen(self, *_index: Any) -> None:
-        self._settings.setValue("build", self.ui.buildComboBox.currentData or AUTOMATIC)
+        self._settings.setValue("build", self._ui.buildComboBox.currentData or AUTOMATIC)
         self.refresh()
 
     def _onCopyLog(self) -> None:
-        slicer.app.clipboard().setText(self.ui.logText.plainText)
+        slicer.app.clipboard().setText(self._ui.engineLogText.plainText)
 
     def _run(self, action: Callable[[], None]) -> None:
         self._message = ""
-        self.ui.logText.clear()
-        self.ui.progressBar.setValue(0)
+        self._ui.engineLogText.clear()
+        self._ui.engineProgressBar.setValue(0)
         try:
             action()
         except Problem as problem:
@@ -177,11 +180,11 @@ class EngineSection:
         self.refresh()
 
     def _onProgress(self, fraction: float, stage: str) -> None:
-        self.ui.progressBar.setValue(round(100 * fraction))
-        self.ui.stageLabel.setText(_(stage))
+        self._ui.engineProgressBar.setValue(round(100 * fraction))
+        self._ui.engineStageLabel.setText(_(stage))
 
     def _onLogged(self, line: str) -> None:
-        self.ui.logText.appendPlainText(line)
+        self._ui.engineLogText.appendPlainText(line)
 
     def _onFinished(self, isSuccess: bool, sentence: str) -> None:
         self._message = "" if isSuccess else sentence
@@ -204,7 +207,7 @@ class EngineSection:
 
     def _showBuilds(self) -> None:
         """List the builds; the automatic choice says what it is and why."""
-        box, chosen = self.ui.buildComboBox, self._settings.value("build")
+        box, chosen = self._ui.buildComboBox, self._settings.value("build")
         suggestion = self._suggestion()
         box.blockSignals(True)
         box.clear()

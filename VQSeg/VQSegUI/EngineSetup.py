@@ -27,7 +27,7 @@ if __name__ == "__main__":
 from VQSegUI import EngineCheck, EngineMessages
 from VQSegUI.EngineCatalog import EngineBuild, EngineCatalog, formatBytes
 from VQSegUI.EngineChild import Cancelled, runChild
-from VQSegUI.EngineLayout import EngineLayout, EngineRecord, RecordUnreadable
+from VQSegUI.EngineLayout import EngineLayout, EngineRecord, RecordUnreadable, extensionRoot
 from VQSegUI.EngineLock import EngineLock
 from VQSegUI.EnginePip import explainPipFailure, pipCommand, pipEnvironment, pipSteps
 from VQSegUI.EngineProgress import PIP_SHARE, InstallProgress, sizeOfFolder
@@ -162,6 +162,8 @@ class EngineSetup:
                 environment[name] = os.environ[name]
         try:
             answer = EngineCheck.tryPackages(sys.executable, folder, self._catalog.imports, environment, self._stop)
+            if self._catalog.startsWorker:
+                EngineCheck.tryWorker(sys.executable, folder, environment)
         except EngineCheck.PackagesBroken as error:
             msg = f"The engine does not work: {error}; press Repair, or name an engine installed elsewhere under Advanced."
             raise Problem(msg) from error
@@ -238,6 +240,7 @@ def main(arguments: List[str]) -> int:
     parser.add_argument("--wheels", type=Path)
     parser.add_argument("--torch-index")
     options = parser.parse_args(arguments)
+    sys.path.append(str(extensionRoot()))  # the check talks to a worker
     layout, messages, stop = EngineLayout(options.root), EngineMessages.Sender(), threading.Event()
     threading.Thread(target=_stopWithInput, args=(stop,), daemon=True).start()
     try:

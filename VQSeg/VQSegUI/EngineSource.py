@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any, Optional
+
 from VQSegUI.CommandLine import findProgram, splitCommandLine
 from VQSegUI.EngineCommand import EngineCommand
 from VQSegUI.EngineInstall import EngineInstall
 from VQSegUI.EngineSettings import EngineSettings
+from VQSegUI.EngineState import READY
 
 
 class EngineSource:
     """Answers `command()` for `Engine`.
 
     Args:
-        settings: Holds the person's command.
+        settings: What the person chose; None takes the application's settings.
+        install: The private engine; made when none is given.
+
+    Attributes:
+        settings: What the person chose.
         install: The private engine.
     """
 
-    def __init__(self, settings: EngineSettings, install: EngineInstall) -> None:
-        self._settings, self._install = settings, install
+    def __init__(self, settings: Optional[EngineSettings] = None, install: Optional[EngineInstall] = None) -> None:
+        self.settings = settings or EngineSettings()
+        self.install = install or EngineInstall(self.settings)
 
     def command(self) -> EngineCommand:
         """Return the command line that starts a worker.
@@ -25,9 +33,36 @@ class EngineSource:
         Raises:
             Problem: The person's command cannot be used, or none was given and the private engine is not ready.
         """
-        text = self._settings.value("command")
+        text = self.settings.value("command")
         if not text:
-            return self._install.command("worker")
+            return self.install.command("worker")
         words = splitCommandLine(text)
         findProgram(words)
         return EngineCommand(tuple(words))
+
+    def isReady(self) -> bool:
+        """Return whether there is an engine to start."""
+        return bool(self.settings.value("command")) or self.install.state().kind == READY
+
+
+def keepInStep(source: EngineSource, engine: Any, engineChanged: Any) -> None:
+    """End the engine before its packages change, start it when there is another one, tell when it does not start.
+
+    Args:
+        source: Where the engine's command comes from.
+        engine: The running `Engine`.
+        engineChanged: Signal of the section that sets the engine up.
+    """
+
+    def onChanged() -> None:
+        engine.stop()
+        if source.isReady():
+            engine.start()
+
+    def onEngineState() -> None:
+        if not source.settings.value("command"):
+            source.install.reportStart(str(engine.problem) if engine.problem is not None else "")
+
+    source.install.aboutToChange.connect(engine.stop)
+    engineChanged.connect(onChanged)
+    engine.stateChanged.connect(onEngineState)

@@ -69,4 +69,5 @@ class SetupProcess:
         if not self._hasEnded:
             self._hasEnded = True
             self._killTimer.stop()
-            self.ended.emit(exitCode, reason)
+            # From the event loop: a listener may drop this object, and QProcess must not vanish under its own signal.
+            qt.QTimer.singleShot(0, lambda: self.ended.emit(exitCode, reason))
