@@ -19,7 +19,7 @@ from VQSegUI.EngineInstall import EngineInstall
 from VQSegUI.EngineLayout import EngineRecord, runningPython
 from VQSegUI.EngineSection import EngineSection
 from VQSegUI.EngineSettings import EngineSettings
-from VQSegUI.EngineSource import EngineSource, keepInStep
+from VQSegUI.EngineSource import EngineLink, EngineSource
 from VQSegUI.Problem import Problem
 from VQSegUI.Signal import Signal
 
@@ -121,6 +121,7 @@ def test_size_is_shown_before_and_consent_asked_with_size_sources_and_folder(des
 def test_nothing_happens_without_consent(tmp_path: Path, linux: EngineCatalog) -> None:
     desk = Desk(tmp_path, linux, answers=False)
     desk.pretend_installed()
+    desk.section.refresh()
     desk.chosenFolder = str(tmp_path)
     for button in (desk.installOfflineButton, desk.saveWheelsButton, desk.removeButton):
         button.click()
@@ -329,7 +330,7 @@ def test_running_engine_ends_before_its_packages_change_and_starts_again(desk: D
             self.calls.append("start")
 
     engine = Engine()
-    keepInStep(EngineSource(desk.settings, desk.install), engine, desk.section.engineChanged)
+    link = EngineLink(EngineSource(desk.settings, desk.install), engine, desk.section.engineChanged)
     desk.installButton.click()
     assert engine.calls == ["stop"]
     desk.pretend_installed()
@@ -341,6 +342,9 @@ def test_running_engine_ends_before_its_packages_change_and_starts_again(desk: D
     desk.section.refresh()
     assert desk.state == "Broken: numpy is gone."
     assert desk.installButton.text == "Repair"
+    link.release()
+    desk.installButton.click()
+    assert engine.calls == ["stop", "stop", "start"]
 
 
 def test_second_set_up_waits_for_the_first(desk: Desk) -> None:

@@ -45,8 +45,8 @@ class EngineSource:
         return bool(self.settings.value("command")) or self.install.state().kind == READY
 
 
-def keepInStep(source: EngineSource, engine: Any, engineChanged: Any) -> None:
-    """End the engine before its packages change, start it when there is another one, tell when it does not start.
+class EngineLink:
+    """Ends the engine before its packages change, starts it when there is another one, tells when it does not start.
 
     Args:
         source: Where the engine's command comes from.
@@ -54,15 +54,23 @@ def keepInStep(source: EngineSource, engine: Any, engineChanged: Any) -> None:
         engineChanged: Signal of the section that sets the engine up.
     """
 
-    def onChanged() -> None:
-        engine.stop()
-        if source.isReady():
-            engine.start()
+    def __init__(self, source: EngineSource, engine: Any, engineChanged: Any) -> None:
+        self._source, self._engine = source, engine
+        source.install.aboutToChange.connect(engine.stop)
+        engineChanged.connect(self._onEngineChanged)
+        engine.stateChanged.connect(self._onEngineState)
 
-    def onEngineState() -> None:
-        if not source.settings.value("command"):
-            source.install.reportStart(str(engine.problem) if engine.problem is not None else "")
+    def release(self) -> None:
+        """Link nothing any more: the engine may outlive the panel."""
+        self._source.install.aboutToChange.disconnect(self._engine.stop)
+        self._engine.stateChanged.disconnect(self._onEngineState)
 
-    source.install.aboutToChange.connect(engine.stop)
-    engineChanged.connect(onChanged)
-    engine.stateChanged.connect(onEngineState)
+    def _onEngineChanged(self) -> None:
+        self._engine.stop()
+        if self._source.isReady():
+            self._engine.start()
+
+    def _onEngineState(self) -> None:
+        if not self._source.settings.value("command"):
+            problem = self._engine.problem
+            self._source.install.reportStart("" if problem is None else str(problem))

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from VQSegUI.Engine import Engine
-from VQSegUI.EngineCommand import CommandFromSettings
+from VQSegUI.EngineSource import EngineSource
 from VQSegUI.Parameters import parameterNode
 from VQSegUI.Problem import Problem
 from VQSegUI.SegmentJob import SegmentJob, SegmentRequest
@@ -19,10 +19,17 @@ from VQSegUI.SegmentJob import SegmentJob, SegmentRequest
 _shared: Dict[str, Any] = {}
 
 
+def sharedSource() -> EngineSource:
+    """Return where the one engine of this Slicer comes from: the person's command or the private installation."""
+    if "source" not in _shared:
+        _shared["source"] = EngineSource()
+    return _shared["source"]
+
+
 def sharedEngine() -> Engine:
     """Return the one engine that the panel and all scripts of this Slicer use, so that it stays warm."""
     if "engine" not in _shared:
-        _shared["engine"] = Engine(CommandFromSettings())
+        _shared["engine"] = Engine(sharedSource())
         slicer.app.aboutToQuit.connect(_shared["engine"].stopNow)
     return _shared["engine"]
 
@@ -39,9 +46,10 @@ class VQSegLogic(ScriptedLoadableModuleLogic):
             print(proposal.GetSegmentation().GetNumberOfSegments())
     """
 
-    def __init__(self, parent: Any = None, engine: Any = None) -> None:
+    def __init__(self, parent: Any = None, engine: Any = None, source: Any = None) -> None:
         super().__init__(parent)
         self.engine = engine or sharedEngine()
+        self.source = source or sharedSource()
 
     def getParameterNode(self) -> Any:
         """Return the parameter node that the scene saves; see `Parameters`."""

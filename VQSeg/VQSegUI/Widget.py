@@ -8,6 +8,8 @@ import slicer
 from slicer.util import VTKObservationMixin
 
 from VQSegUI.Engine import STOPPED
+from VQSegUI.EngineSection import EngineSection
+from VQSegUI.EngineSource import EngineLink
 from VQSegUI.Log import Log
 from VQSegUI.Logic import VQSegLogic
 from VQSegUI.LogSection import LogSection
@@ -36,7 +38,9 @@ class Widget(VTKObservationMixin):
         self._store, log = ParameterStore(slicer.mrmlScene), Log()
         self._segment = SegmentSection(self.logic, self._store, log)
         self._proposal = ProposalSection(self._store, log)
-        self.sections = [self._segment, self._proposal, LogSection(log, self.logic.engine)]
+        self._engine = EngineSection(self.logic.source.install, self.logic.source.settings)
+        self._link = EngineLink(self.logic.source, self.logic.engine, self._engine.engineChanged)
+        self.sections = [self._engine, self._segment, self._proposal, LogSection(log, self.logic.engine)]
         for section in self.sections:
             layout.addWidget(section.widget)
         layout.addStretch(1)
@@ -46,6 +50,7 @@ class Widget(VTKObservationMixin):
 
     def enter(self) -> None:
         """The person opened the module: get the engine warm while they choose a scan."""
+        self._engine.enter()
         self._segment.chooseShownVolume()
         if self.logic.engine.state == STOPPED:
             self.logic.engine.start()
@@ -62,6 +67,7 @@ class Widget(VTKObservationMixin):
         for section in self.sections:
             section.release()
             section.setScene(None)
+        self._link.release()
         self.removeObservers()
         self._store.detach()
         self.logic.engine.stopNow()
