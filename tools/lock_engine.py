@@ -1,10 +1,11 @@
-"""Write the engine's pins for 3D Slicer: `python tools/lock_engine.py [PLATFORM ...]`, in the environment of `make test`.
+"""Write the engine's pins for 3D Slicer: `.venv/bin/python tools/lock_engine.py [PLATFORM ...]` after `make test`.
 
 The private folder that the Slicer module installs the engine's packages into (Resources/engine) is pinned from the same
 sources as the development environment: pyproject.toml names the packages, requirements/*.txt their versions. This tool
 adds, per platform, which packages that takes and the hashes of their wheels, as pip reports them. Nothing is installed.
 
-`python tools/lock_engine.py measure PLATFORM BUILD` downloads one build and prints the sizes to enter in BUILDS.
+`catalog` instead of a platform writes catalog.json only; `measure PLATFORM BUILD` downloads one build and prints the
+sizes to enter in BUILDS.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ FOLDER = ROOT / "Resources" / "engine"
 SOURCES = [ROOT / "requirements" / "constraints.txt", ROOT / "requirements" / "torch.txt"]
 PYTHONS = ("3.11", "3.12", "3.13")
 TORCH_INDEX = "https://download.pytorch.org/whl/"
-IMPORTS = ("numpy", "scipy.ndimage", "SimpleITK", "torch", "monai", "safetensors", "pydantic", "typer", "filelock", "psutil")
-ENGINE_IMPORTS = ("VQSegLib.cli", "VQSegLib.service")
+IMPORTS = ("numpy", "scipy.ndimage", "SimpleITK", "torch", "monai", "safetensors", "pydantic", "typer", "filelock")
+ENGINE_IMPORTS = ("psutil", "VQSegLib.cli", "VQSegLib.service")
 LINUX_WHEELS = ["manylinux2014_x86_64", *(f"manylinux_2_{minor}_x86_64" for minor in range(5, 29)), "linux_x86_64"]
 MAC_WHEELS = [f"macosx_{major}_0_{kind}" for major in range(11, 15) for kind in ("arm64", "universal2")]
 PLATFORMS = {
@@ -37,8 +38,9 @@ PLATFORMS = {
     "macos-arm64": ({"sys_platform": "darwin", "platform_system": "Darwin", "os_name": "posix"}, MAC_WHEELS),
 }
 MACHINES = {"linux-x86_64": "x86_64", "windows-x86_64": "AMD64", "macos-arm64": "arm64"}
-# Per build: where torch comes from (a folder of PyTorch's index, or PyPI when None) and what it costs. Sizes are of
-# Python 3.12 (torch for Linux without CUDA: of 3.11), on disk with 190 MB of byte code; `measured` is false where the index was out of reach.
+# Per build: where torch comes from (a folder of PyTorch's index, or PyPI when None) and what it costs in MB. Sizes
+# are of Python 3.12 (torch for Linux without CUDA: of 3.11), on disk with 190 MB of byte code; `measured` is false
+# where the index was out of reach.
 BUILDS = {
     ("linux-x86_64", "cpu"): {"index": "cpu", "download": 314, "disk": 1400, "path": 171, "measured": True},
     ("linux-x86_64", "cuda"): {"index": None, "download": 2850, "disk": 5430, "path": 167, "measured": True},
@@ -133,8 +135,8 @@ def ask_pip(
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         command = [sys.executable, "-m", "pip", "--isolated", "install", "--dry-run", "--quiet"]
-        command += ["--ignore-installed", "--disable-pip-version-check"]
-        command += ["--index-url", "https://pypi.org/simple", "--report", str(report), *pip_platform(platform_tag, python)]
+        command += ["--ignore-installed", "--disable-pip-version-check", "--index-url", "https://pypi.org/simple"]
+        command += ["--report", str(report), *pip_platform(platform_tag, python)]
         command += ["--target", str(Path(folder) / "nothing"), *([] if with_dependencies else ["--no-deps"]), *pins]
         subprocess.run(command, check=True)
         items = json.loads(report.read_text(encoding="utf-8"))["install"]

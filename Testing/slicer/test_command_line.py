@@ -16,7 +16,10 @@ from VQSegUI.Problem import Problem
         ("ssh gpu01 vqseg worker", ["ssh", "gpu01", "vqseg", "worker"]),
         ("  srun --gres=gpu:1 vqseg worker ", ["srun", "--gres=gpu:1", "vqseg", "worker"]),
         ('"/opt/My Programs/vqseg" worker', ["/opt/My Programs/vqseg", "worker"]),
-        ("ssh -p 2222 'jörg@gpu' \"bash -lc 'vqseg worker'\"", ["ssh", "-p", "2222", "jörg@gpu", "bash -lc 'vqseg worker'"]),
+        (
+            "ssh -p 2222 'jörg@gpu' \"bash -lc 'vqseg worker'\"",
+            ["ssh", "-p", "2222", "jörg@gpu", "bash -lc 'vqseg worker'"],
+        ),
         ("/opt/a\\ b/vqseg worker", ["/opt/a b/vqseg", "worker"]),
         ("docker run -i --rm image#1 vqseg worker", ["docker", "run", "-i", "--rm", "image#1", "vqseg", "worker"]),
         ("env A=$HOME vqseg worker", ["env", "A=$HOME", "vqseg", "worker"]),

@@ -16,7 +16,15 @@ def test_answer_of_the_drivers_program_is_read() -> None:
     assert readGpus(text) == [Gpu("NVIDIA H100 80GB HBM3", 580, 9.0), Gpu("Quadro P400", 535, 6.1)]
 
 
-@pytest.mark.parametrize("text", ["", "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.", "a,b,c", "[N/A], [N/A], [N/A]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.",
+        "a,b,c",
+        "[N/A], [N/A], [N/A]",
+    ],
+)
 def test_other_text_lists_no_gpu(text: str) -> None:
     assert readGpus(text) == []
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from tiny_engine import make_tiny_engine
-from VQSegUI import EngineMessages, EngineSetup
+from VQSegUI import EngineMessages, EngineWork
 from VQSegUI.EngineCatalog import EngineCatalog, formatBytes, thisPlatform
 from VQSegUI.EngineLayout import EngineLayout, runningPython
 from VQSegUI.EnginePip import explainPipFailure, pipCommand, pipEnvironment, pipSteps
@@ -46,7 +46,9 @@ def test_offline_never_names_an_index() -> None:
         assert "--index-url" not in step
 
 
-@pytest.mark.parametrize(("version", "bar"), [("23.2.1", "off"), ("24.0", "off"), ("24.1", "raw"), ("26.3", "raw"), ("0", "off")])
+@pytest.mark.parametrize(
+    ("version", "bar"), [("23.2.1", "off"), ("24.0", "off"), ("24.1", "raw"), ("26.3", "raw"), ("0", "off")]
+)
 def test_progress_bar_fits_the_version_of_pip(version: str, bar: str) -> None:
     command = pipCommand("python", ["install", "x"], LAYOUT, version)
     assert command[command.index("--progress-bar") + 1] == bar
@@ -54,7 +56,13 @@ def test_progress_bar_fits_the_version_of_pip(version: str, bar: str) -> None:
 
 
 def test_environment_keeps_the_sites_network_and_drops_what_leads_elsewhere() -> None:
-    base = {"PIP_PROXY": "http://proxy:3128", "PIP_TARGET": "/wrong", "PIP_CONSTRAINT": "/wrong", "HTTPS_PROXY": "http://p", "PIP_FIND_LINKS": "/w"}
+    base = {
+        "PIP_PROXY": "http://proxy:3128",
+        "PIP_TARGET": "/wrong",
+        "PIP_CONSTRAINT": "/wrong",
+        "HTTPS_PROXY": "http://p",
+        "PIP_FIND_LINKS": "/w",
+    }
     online = pipEnvironment(base, LAYOUT, isOffline=False)
     assert online["PIP_PROXY"] == "http://proxy:3128"
     assert online["HTTPS_PROXY"] == "http://p"
@@ -70,13 +78,25 @@ def test_environment_keeps_the_sites_network_and_drops_what_leads_elsewhere() ->
 @pytest.mark.parametrize(
     ("output", "words"),
     [
-        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", ["disk is full", "2.0 GB"]),
-        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", ["checksum", "nothing was installed"]),
+        (
+            "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
+            ["disk is full", "2.0 GB"],
+        ),
+        (
+            "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
+            ["checksum", "nothing was installed"],
+        ),
         ("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]'))", ["certificate", "offline"]),
         ("WARNING: Retrying after connection broken by 'ProxyError('Cannot connect to proxy.')'", ["proxy refused"]),
-        ("NewConnectionError(': Failed to establish a new connection')", ["could not be downloaded", "the package index"]),
-        ("HTTPSConnectionPool(host='download.pytorch.org', port=443): Max retries exceeded\nERROR: No matching distribution "
-         "found for torch==2.13.0+cpu", ["from download.pytorch.org", "check the network"]),
+        (
+            "NewConnectionError(': Failed to establish a new connection')",
+            ["could not be downloaded", "the package index"],
+        ),
+        (
+            "HTTPSConnectionPool(host='download.pytorch.org', port=443): Max retries exceeded\n"
+            "ERROR: No matching distribution found for torch==2.13.0+cpu",
+            ["from download.pytorch.org", "check the network"],
+        ),
         ("ERROR: No matching distribution found for torch==2.13.0+cpu", ["torch==2.13.0+cpu", "Advanced"]),
         ("OSError: [WinError 206] The filename or extension is too long", ["too long", "short"]),
         ("PermissionError: [Errno 13] Permission denied: 'x'", ["cannot be written", "other Slicer windows"]),
@@ -86,15 +106,15 @@ def test_environment_keeps_the_sites_network_and_drops_what_leads_elsewhere() ->
     ],
 )
 def test_failure_is_one_sentence_that_says_what_to_do(output: str, words: list[str]) -> None:
-    sentence = explainPipFailure(output, LINUX.find("cpu"), LAYOUT, None, "2.0 GB")
+    sentence = explainPipFailure(output, LAYOUT, None, "2.0 GB")
     for word in words:
         assert word in sentence
     assert len(sentence.splitlines()) == 1
 
 
 def test_missing_wheel_tells_how_to_make_the_folder() -> None:
-    output = "ERROR: No matching distribution found for scipy==1.17.1"
-    sentence = explainPipFailure(output, LINUX.find("cpu"), LAYOUT, Path("/usb"), "1 GB")
+    output = "(from versions: none)\nERROR: No matching distribution found for scipy==1.17.1"
+    sentence = explainPipFailure(output, LAYOUT, Path("/usb"), "1 GB")
     assert "scipy==1.17.1" in sentence
     assert "Save wheels" in sentence
 
@@ -102,7 +122,11 @@ def test_missing_wheel_tells_how_to_make_the_folder() -> None:
 def test_progress_follows_the_bytes_and_never_falls(tmp_path: Path) -> None:
     told: list[tuple[float, str]] = []
     progress = InstallProgress(200_000_000, 1000, [tmp_path], lambda *values: told.append(values))
-    for line in ("Collecting torch", "  Downloading torch-2.13.0-cp312.whl (100.0 MB)", "Progress 50000000 of 100000000"):
+    for line in (
+        "Collecting torch",
+        "  Downloading torch-2.13.0-cp312.whl (100.0 MB)",
+        "Progress 50000000 of 100000000",
+    ):
         progress.readLine(line)
     assert told[-1] == (pytest.approx(0.95 * 0.7 * 0.25), "Downloading torch")
     assert not progress.readLine("Progress 100000000 of 100000000")
@@ -127,23 +151,23 @@ def test_sizes_are_written_for_people() -> None:
     assert formatBytes(2_850_000_000) == "2.9 GB"
 
 
-def _setup(tmp_path: Path) -> EngineSetup.EngineSetup:
+def _setup(tmp_path: Path) -> EngineWork.EngineWork:
     tiny = make_tiny_engine(tmp_path / "offline", thisPlatform(), runningPython())
     layout, stop = EngineLayout(tmp_path / "private"), threading.Event()
-    return EngineSetup.EngineSetup(layout, EngineCatalog(tiny.catalog), EngineMessages.Sender(), stop)
+    return EngineWork.EngineWork(layout, EngineCatalog(tiny.catalog), EngineMessages.Sender(), stop)
 
 
 def test_full_disk_is_noticed_before_anything_is_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=5000))
-    with pytest.raises(Problem, match="left, the installation needs.*Advanced"):
+    with pytest.raises(Problem, match=r"left, the installation needs.*Advanced"):
         _setup(tmp_path).install("cpu", None)
 
 
 def test_path_too_long_for_windows_is_noticed_before_anything_is_downloaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(EngineSetup, "IS_WINDOWS", True)
-    monkeypatch.setattr(EngineSetup, "WINDOWS_PATH_LIMIT", 60)
+    monkeypatch.setattr(EngineWork, "IS_WINDOWS", True)
+    monkeypatch.setattr(EngineWork, "WINDOWS_PATH_LIMIT", 60)
     with pytest.raises(Problem, match="too long a name for Windows"):
         _setup(tmp_path).install("cpu", None)
 

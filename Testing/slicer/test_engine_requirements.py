@@ -37,7 +37,9 @@ def _read(file: Path) -> dict[str, tuple[str, list[str]]]:
 def test_pins_were_written_after_their_sources_last_changed(lock_engine: ModuleType) -> None:
     catalog = json.loads((FOLDER / "catalog.json").read_text(encoding="utf-8"))
     assert catalog["source"] == lock_engine.hash_sources(), "run: .venv/bin/python tools/lock_engine.py"
-    assert json.loads(json.dumps(lock_engine.make_catalog())) == catalog, "run: .venv/bin/python tools/lock_engine.py catalog"
+    assert json.loads(json.dumps(lock_engine.make_catalog())) == catalog, (
+        "run: .venv/bin/python tools/lock_engine.py catalog"
+    )
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
@@ -97,7 +99,7 @@ def test_where_nothing_fits_it_says_so_and_leads_to_advanced(platform_tag: str, 
 
 
 def test_unknown_build_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(EngineUnavailable, match="no cuda build.*cpu"):
+    with pytest.raises(EngineUnavailable, match=r"no cuda build.*cpu"):
         EngineCatalog(platformTag="macos-arm64", python="3.12").find("cuda")
 
 

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,8 @@ class ScriptedProcess:
     def say(self, **message: Any) -> None:
         self.printed.emit((json.dumps(message) + "\n").encode())
 
-    def end(self, exitCode: int | None = 0, reason: str = "") -> None:
-        self.ended.emit(exitCode, reason)
+    def end(self, exit_code: int | None = 0, reason: str = "") -> None:
+        self.ended.emit(exit_code, reason)
 
 
 class Desk:
@@ -114,7 +115,15 @@ def test_size_is_shown_before_and_consent_asked_with_size_sources_and_folder(des
     assert desk.engineSizeLabel.text == "Download 314 MB, on disk 1.4 GB."
     desk.installButton.click()
     (question,) = desk.asked
-    for word in ("CPU build", "314 MB", "pypi.org", "download.pytorch.org", "1.4 GB", str(tmp_path / "Ärztin Müller" / "VQSeg"), "not changed"):
+    for word in (
+        "CPU build",
+        "314 MB",
+        "pypi.org",
+        "download.pytorch.org",
+        "1.4 GB",
+        str(tmp_path / "Ärztin Müller" / "VQSeg"),
+        "not changed",
+    ):
         assert word in question
 
 
@@ -186,7 +195,9 @@ def test_failure_is_the_state_until_it_is_repaired(desk: Desk) -> None:
     assert desk.state.startswith("Ready")
 
 
-@pytest.mark.parametrize(("code", "reason", "words"), [(9, "", "ended from outside"), (None, "no such file", "no such file")])
+@pytest.mark.parametrize(
+    ("code", "reason", "words"), [(9, "", "ended from outside"), (None, "no such file", "no such file")]
+)
 def test_set_up_that_dies_is_said_in_one_sentence(desk: Desk, code: int | None, reason: str, words: str) -> None:
     desk.installButton.click()
     desk.process.end(code, reason)
@@ -224,10 +235,10 @@ def test_gpu_chooses_the_build_and_the_person_can_choose_another(desk: Desk) -> 
     assert desk.buildComboBox.itemText(0) == "Automatic: CPU"
     assert "no NVIDIA GPU" in desk.buildComboBox.toolTip
     desk.section.enter()
-    (gpuProcess,) = desk.gpuProcesses
-    assert gpuProcess.command[0] == "nvidia-smi"
-    gpuProcess.printed.emit(b"NVIDIA RTX A6000, 580.95.05, 8.6\n")
-    gpuProcess.end(0)
+    (gpu_process,) = desk.gpuProcesses
+    assert gpu_process.command[0] == "nvidia-smi"
+    gpu_process.printed.emit(b"NVIDIA RTX A6000, 580.95.05, 8.6\n")
+    gpu_process.end(0)
     assert desk.buildComboBox.itemText(0) == "Automatic: CUDA (NVIDIA GPU)"
     assert "NVIDIA RTX A6000" in desk.buildComboBox.toolTip
     assert desk.engineSizeLabel.text == "Download 2.9 GB, on disk 5.4 GB."
@@ -250,7 +261,12 @@ def test_other_build_can_take_the_place_of_the_installed_one(desk: Desk) -> None
 
 def test_choices_are_kept(desk: Desk, tmp_path: Path, linux: EngineCatalog) -> None:
     desk.buildComboBox.setCurrentIndex(desk.buildComboBox.findData("cuda"))
-    for name, text in (("proxy", "http://proxy:3128"), ("certificates", "/etc/site.pem"), ("packageIndex", "https://mirror/simple"), ("torchIndex", "https://mirror/torch")):
+    for name, text in (
+        ("proxy", "http://proxy:3128"),
+        ("certificates", "/etc/site.pem"),
+        ("packageIndex", "https://mirror/simple"),
+        ("torchIndex", "https://mirror/torch"),
+    ):
         edit = getattr(desk, name + "LineEdit")
         edit.setText(text)
         edit.editingFinished.emit()
@@ -277,7 +293,9 @@ def test_other_folder_is_another_engine_and_never_the_folder_itself(desk: Desk, 
 
 
 @pytest.mark.parametrize(("platform_tag", "python"), [("linux-x86_64", "3.9"), ("macos-x86_64", "3.12")])
-def test_where_no_wheel_exists_the_section_says_so_and_opens_advanced(tmp_path: Path, platform_tag: str, python: str) -> None:
+def test_where_no_wheel_exists_the_section_says_so_and_opens_advanced(
+    tmp_path: Path, platform_tag: str, python: str
+) -> None:
     desk = Desk(tmp_path, EngineCatalog(platformTag=platform_tag, python=python))
     desk.advancedGroupBox.collapsed = True
     desk.section.enter()
@@ -379,9 +397,8 @@ def test_real_set_up_from_wheels_keeps_the_panel_alive(tmp_path: Path, wait_unti
     button["removeButton"].click()
     wait_until(lambda: not install.isRunning(), 60)
     assert label.text == "Not installed."
-    longest = max(later - earlier for earlier, later in zip(beats, beats[1:], strict=False))
+    longest = max(later - earlier for earlier, later in pairwise(beats))
     assert longest < 0.5, f"the panel stood still for {longest:.2f} s"
-    print(f"longest pause of the event loop: {1000 * longest:.0f} ms")
 
 
 def test_real_set_up_can_be_cancelled_and_says_when_it_cannot_start(
@@ -394,7 +411,7 @@ def test_real_set_up_can_be_cancelled_and_says_when_it_cannot_start(
     pythons = [str(tmp_path / "no python"), sys.executable]
     install = EngineInstall(settings, EngineCatalog(tiny.catalog), findPython=lambda: pythons[0])
     said: list[str] = []
-    install.finished.connect(lambda _isSuccess, sentence: said.append(sentence))
+    install.finished.connect(lambda *end: said.append(end[1]))
     install.install("cpu", tiny.wheels)
     wait_until(lambda: said)
     assert "cannot be started" in said.pop()

@@ -115,7 +115,12 @@ def test_slicers_own_packages_are_unchanged_to_the_byte(
         return packages, {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
     before = look()
-    hostile = {"PIP_TARGET": str(folder / "wrong"), "PIP_USER": "1", "PIP_PREFIX": str(folder), "PIP_REQUIRE_VIRTUALENV": "1"}
+    hostile = {
+        "PIP_TARGET": str(folder / "wrong"),
+        "PIP_USER": "1",
+        "PIP_PREFIX": str(folder),
+        "PIP_REQUIRE_VIRTUALENV": "1",
+    }
     assert run_setup("install", python=python, **hostile)[-1] == {"event": "done"}
     assert look() == before
 

@@ -1,4 +1,4 @@
-"""The engine's process sees the private folder, the engine and the standard library, and nothing of Slicer's packages."""
+"""The engine's process sees the private folder, the engine, the standard library, and nothing of Slicer's packages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ CLI = """
 import json, os, subprocess, sys
 def main(arguments):
     import numpy, torch
-    child = subprocess.run([sys.executable, "-c", "import numpy; print(numpy.__file__)"], capture_output=True, text=True)
+    look = "import numpy; print(numpy.__file__)"
+    child = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True)
     try:
         import slicers_own
     except ImportError:
@@ -32,13 +33,17 @@ def main(arguments):
 @pytest.fixture
 def folders(tmp_path: Path) -> tuple[Path, Path, Path]:
     """Private folder, folder of the engine, and Slicer's own packages with another numpy."""
-    packages, root, slicers = tmp_path / "private ö" / "e123456", tmp_path / "the engine", tmp_path / "slicer" / "site-packages"
+    packages, root, slicers = (
+        tmp_path / "private ö" / "e123456",
+        tmp_path / "the engine",
+        tmp_path / "slicer" / "site-packages",
+    )
     for path, text in (
         (packages / "numpy" / "__init__.py", ""),
         (packages / "torch" / "__init__.py", TORCH),
         (root / "VQSegLib" / "__init__.py", ""),
         (root / "VQSegLib" / "cli.py", CLI),
-        (slicers / "numpy" / "__init__.py", "raise RuntimeError('Slicer’s numpy was loaded')"),
+        (slicers / "numpy" / "__init__.py", "raise RuntimeError('another numpy was loaded')"),
         (slicers / "slicers_own.py", ""),
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +53,17 @@ def folders(tmp_path: Path) -> tuple[Path, Path, Path]:
 
 def _start(folders: tuple[Path, Path, Path], *arguments: str) -> subprocess.CompletedProcess[str]:
     packages, root, slicers = folders
-    command = [sys.executable, "-s", "-S", "-u", str(UI / "EngineStart.py"), "--packages", str(packages), "--root", str(root)]
+    command = [
+        sys.executable,
+        "-s",
+        "-S",
+        "-u",
+        str(UI / "EngineStart.py"),
+        "--packages",
+        str(packages),
+        "--root",
+        str(root),
+    ]
     # Slicer's launcher does this to every Python it starts.
     environment = {**os.environ, "PYTHONPATH": str(slicers), "PYTHONUTF8": "1"}
     return subprocess.run([*command, *arguments], env=environment, capture_output=True, encoding="utf-8", check=False)

@@ -31,7 +31,9 @@ def _install(layout: EngineLayout, catalog: EngineCatalog, **changes: object) ->
     (folder / "torch-1.0.dist-info").mkdir(parents=True)
     (folder / "torch-1.0.dist-info" / "RECORD").write_text("")
     fingerprint = catalog.find("cpu").fingerprint
-    record = EngineRecord(folder.name, "cpu", "3.12", fingerprint, "1.0+cpu", "", 1_400_000_000, ["torch-1.0.dist-info"])
+    record = EngineRecord(
+        folder.name, "cpu", "3.12", fingerprint, "1.0+cpu", "", 1_400_000_000, ["torch-1.0.dist-info"]
+    )
     record = dataclasses.replace(record, **changes)
     layout.writeRecord(record)
     return record
@@ -70,7 +72,10 @@ def test_leftover_beside_a_good_engine_does_no_harm(layout: EngineLayout, catalo
     assert EngineState.readState(layout, catalog).kind == EngineState.READY
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"folder": 3}', '{"folder": "../../home", "build": "cpu", "python": "3", "fingerprint": ""}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"folder": 3}', '{"folder": "../../home", "build": "cpu", "python": "3", "fingerprint": ""}'],
+)
 def test_damaged_record_is_broken(layout: EngineLayout, catalog: EngineCatalog, text: str) -> None:
     layout.root.mkdir()
     layout.recordFile.write_text(text)

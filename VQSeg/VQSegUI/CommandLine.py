@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+from pathlib import Path
 from typing import Callable, List, Optional, Sequence
 
 from VQSegUI.Problem import Problem
@@ -29,13 +30,17 @@ def splitCommandLine(text: str, isWindows: bool = os.name == "nt") -> List[str]:
     try:
         words = list(reader)
     except ValueError:
-        sentence = _("The command “{text}” has an opening quotation mark or a backslash without what follows; complete it.")
+        sentence = _(
+            "The command “{text}” has an opening quotation mark or a backslash without what follows; complete it."
+        )
         raise Problem(sentence.format(text=text.strip())) from None
     if not words:
         raise Problem(_("Enter the command that starts the engine, such as: ssh gpu01 vqseg worker"))
     signs = [word for word in words if word in SHELL_SIGNS]
     if signs:
-        sentence = _("No shell reads the command, so “{sign}” has no meaning in it; put that part into a script and name it.")
+        sentence = _(
+            "No shell reads the command, so “{sign}” has no meaning in it; put that part into a script and name it."
+        )
         raise Problem(sentence.format(sign=signs[0]))
     return words
 
@@ -46,7 +51,7 @@ def findProgram(command: Sequence[str], find: Callable[[str], Optional[str]] = s
     Raises:
         Problem: There is no such program.
     """
-    path = find(os.path.expanduser(command[0]))
+    path = find(str(Path(command[0]).expanduser()) if command[0].startswith("~") else command[0])
     if path is None:
         sentence = _("There is no program “{program}” on this computer; give its full path or correct the name.")
         raise Problem(sentence.format(program=command[0]))

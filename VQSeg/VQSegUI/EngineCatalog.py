@@ -94,8 +94,8 @@ class EngineCatalog:
         if self.python not in self._content["pythons"]:
             raise EngineUnavailable(
                 _(
-                    "The engine needs Python {allowed}, but this Slicer has {python}: use Slicer 5.10 or newer, or name "
-                    "an engine installed elsewhere under Advanced."
+                    "The engine needs Python {allowed}, but this Slicer has {python}: use Slicer 5.10 or newer, or "
+                    "name an engine installed elsewhere under Advanced."
                 ).format(allowed=_join(self._content["pythons"]), python=self.python)
             )
         if offered is None:

@@ -61,8 +61,7 @@ def tryPackages(
     """
     command = [python, "-s", "-S", "-u", str(Path(__file__).with_name("EngineWatch.py")), str(startScript())]
     command += ["--packages", str(packages), "--root", str(extensionRoot()), "--check", *imports]
-    variables = {key: value for key, value in environment.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    _status, lines = collectLines(command, variables, stop)
+    _status, lines = collectLines(command, environment, stop)
     for line in reversed(lines):
         if line.startswith("{"):
             answer = json.loads(line)
@@ -81,9 +80,8 @@ def tryWorker(python: str, packages: Path, environment: Mapping[str, str]) -> No
     from VQSegLib.wire import PROTOCOL, WireError
     from VQSegLib.wire_client import BlockingClient
 
-    variables = {key: value for key, value in environment.items() if key != "PYTHONDONTWRITEBYTECODE"}
     try:
-        with BlockingClient(startCommand(python, packages, "worker"), env=variables) as client:
+        with BlockingClient(startCommand(python, packages, "worker"), env=environment) as client:
             client.request("initialize", {"client": "set-up", "protocol": PROTOCOL})
     except WireError as error:
         raise PackagesBroken(str(error)) from error

@@ -81,7 +81,9 @@ def _readLines(child: "subprocess.Popen[bytes]", lines: "queue.Queue[Optional[st
     lines.put(None)
 
 
-def collectLines(command: Sequence[str], environment: Mapping[str, str], stop: threading.Event) -> "tuple[int, List[str]]":
+def collectLines(
+    command: Sequence[str], environment: Mapping[str, str], stop: threading.Event
+) -> "tuple[int, List[str]]":
     """Run a program and return its exit status and all lines it printed; raises like :func:`runChild`."""
     lines: List[str] = []
     status = runChild(command, environment, stop, lines.append)

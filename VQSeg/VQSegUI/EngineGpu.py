@@ -55,9 +55,7 @@ def suggestBuild(builds: Mapping[str, EngineBuild], gpus: Optional[List[Gpu]]) -
     gpu = max(gpus, key=lambda one: one.capability)
     if gpu.capability < cuda.minimumCapability:
         reason = _("{gpu} is too old for the CUDA build (compute capability {has}, {needs} needed)")
-        return Suggestion(
-            "cpu", reason.format(gpu=gpu.name, has=gpu.capability, needs=cuda.minimumCapability)
-        )
+        return Suggestion("cpu", reason.format(gpu=gpu.name, has=gpu.capability, needs=cuda.minimumCapability))
     if gpu.driver < cuda.minimumDriver:
         reason = _("the NVIDIA driver {has} is too old for the CUDA build; update it to {needs} or later")
         return Suggestion("cpu", reason.format(has=gpu.driver, needs=cuda.minimumDriver))

@@ -150,7 +150,9 @@ class EngineInstall:
 
     def _describeEnd(self, exitCode: Optional[int], reason: str) -> str:
         if exitCode is None:
-            return _("Slicer's Python cannot be started ({reason}); name an engine under Advanced.").format(reason=reason)
+            return _("Slicer's Python cannot be started ({reason}); name an engine under Advanced.").format(
+                reason=reason
+            )
         return _("The set-up was ended from outside (status {status}); press Repair.").format(status=exitCode)
 
     def _log(self, text: str) -> None:

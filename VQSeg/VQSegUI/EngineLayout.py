@@ -117,7 +117,8 @@ class EngineLayout:
         except (OSError, ValueError, TypeError) as error:
             raise RecordUnreadable(str(error)) from error
         if not isUsable:
-            raise RecordUnreadable(f"format {record.format}, folder {record.folder!r}")
+            msg = f"format {record.format}, folder {record.folder!r}"
+            raise RecordUnreadable(msg)
         return record
 
     def writeRecord(self, record: EngineRecord) -> None:
@@ -127,7 +128,7 @@ class EngineLayout:
             json.dump(asdict(record), stream, indent=2)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, self.recordFile)
+        temporary.replace(self.recordFile)
 
 
 def isPackageFolderName(name: str) -> bool:

@@ -23,8 +23,12 @@ SITE_SETTINGS = (
     "PIP_DEFAULT_TIMEOUT",
     "PIP_RETRIES",
 )
-"""What a hospital's administrator may set about the network; every other pip setting could send the packages elsewhere."""
+"""What a site may set about the network; every other setting of pip could send the packages elsewhere."""
 
+NETWORK_SENTENCE = (
+    "The packages could not be downloaded from {source}: check the network and the proxy under Advanced, then try "
+    "again, or install offline from a folder of wheels."
+)
 FAILURES = (
     (
         r"No space left on device|Errno 28\b|not enough space|WinError 112\b",
@@ -46,9 +50,8 @@ FAILURES = (
     ),
     (
         r"NewConnectionError|Failed to establish|name resolution|getaddrinfo|ConnectTimeout|ReadTimeout|ConnectionError"
-        r"|Max retries|Connection broken|IncompleteRead|ProtocolError|HTTP error|Could not fetch URL",
-        "The packages could not be downloaded from {source}: check the network and the proxy under Advanced, then try "
-        "again, or install offline from a folder of wheels.",
+        r"|Max retries|Connection broken|IncompleteRead|ProtocolError|HTTP error|Could not fetch URL|from versions: none",
+        NETWORK_SENTENCE,
     ),
     (
         r"No matching distribution found for (?P<package>\S+)",
@@ -122,15 +125,12 @@ def pipEnvironment(base: Mapping[str, str], layout: EngineLayout, isOffline: boo
     }
 
 
-def explainPipFailure(
-    output: str, build: EngineBuild, layout: EngineLayout, wheels: Optional[Path], needed: str
-) -> str:
+def explainPipFailure(output: str, layout: EngineLayout, wheels: Optional[Path], needed: str) -> str:
     """Return one sentence for a pip run that failed.
 
     Args:
         output: What pip printed.
-        build: What was to be installed.
-        layout: Where to.
+        layout: Where it was to be installed.
         wheels: Folder of wheels, None for the network.
         needed: Disk space it takes, as text.
     """
@@ -143,7 +143,7 @@ def explainPipFailure(
     source = f"the folder {wheels}" if wheels else host.group(1) if host else "the package index"
     for pattern, sentence in FAILURES:
         match = re.search(pattern, output)
-        if match:
+        if match and not (wheels and sentence is NETWORK_SENTENCE):
             facts = {"package": "", **match.groupdict()}
             return sentence.format(needed=needed, source=source, advice=advice, folder=layout.root, **facts)
     lines = [line.strip() for line in output.splitlines() if line.strip()]

@@ -81,7 +81,7 @@ def sizeOfFolder(folder: Path) -> int:
         for name in names:
             if not name.endswith(".whl"):
                 try:
-                    total += os.lstat(os.path.join(where, name)).st_size
+                    total += (Path(where) / name).lstat().st_size
                 except OSError:
                     continue
     return total

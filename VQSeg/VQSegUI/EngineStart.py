@@ -16,6 +16,7 @@ import json
 import os
 import sys
 import sysconfig
+from pathlib import Path
 from typing import Dict, List, Optional
 
 
@@ -27,7 +28,7 @@ def main(arguments: List[str]) -> int:
     parser.add_argument("--check", nargs="+", metavar="MODULE")
     parser.add_argument("command", nargs="*")
     options = parser.parse_args(arguments)
-    packages, root = os.path.abspath(options.packages), os.path.abspath(options.root)
+    packages, root = str(Path(options.packages).resolve()), str(Path(options.root).resolve())
     limitPaths(packages, root)
     if options.check:
         return check(options.check, packages, root)
@@ -54,12 +55,12 @@ def isStandardLibrary(path: str) -> bool:
     """Return whether an entry of ``sys.path`` belongs to Python itself and holds no installed packages."""
     if not path:
         return False
-    name = os.path.basename(os.path.normpath(path)).lower()
+    name = Path(path).name.lower()
     zipName = "python{}{}.zip".format(*sys.version_info[:2])
     if name in ("lib-dynload", "dlls", zipName):
         return True
-    own = {os.path.realpath(sysconfig.get_path(kind)) for kind in ("stdlib", "platstdlib")}
-    return os.path.realpath(path) in own or os.path.isfile(os.path.join(path, "encodings", "__init__.py"))
+    own = {Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib")}
+    return Path(path).resolve() in own or (Path(path) / "encodings" / "__init__.py").is_file()
 
 
 def findIntruder(packages: str) -> Optional[str]:
@@ -90,7 +91,7 @@ def check(modules: List[str], packages: str, root: str) -> int:
             break
         if name == "torch":
             result.update(describeTorch(module))
-    print(json.dumps(result))  # noqa: T201 - the answer
+    sys.stdout.write(json.dumps(result) + "\n")
     return 1 if result["problem"] else 0
 
 
@@ -108,8 +109,7 @@ def describeTorch(torch: object) -> Dict[str, str]:
 
 def isBelow(path: str, folder: str) -> bool:
     """Return whether a file lies in a folder."""
-    path, folder = (os.path.normcase(os.path.realpath(name)) for name in (path, folder))
-    return path.startswith(folder + os.sep)
+    return bool(path) and Path(folder).resolve() in Path(path).resolve().parents
 
 
 if __name__ == "__main__":

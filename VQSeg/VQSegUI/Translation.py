@@ -1,4 +1,4 @@
-"""Translated texts in Slicer; the texts themselves in the process that installs the engine, which must not load Slicer."""
+"""Translated texts in Slicer; the texts as they are in the process that installs the engine, where Slicer is absent."""
 
 from __future__ import annotations
 
