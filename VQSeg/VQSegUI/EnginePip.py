@@ -50,7 +50,8 @@ FAILURES = (
     ),
     (
         r"NewConnectionError|Failed to establish|name resolution|getaddrinfo|ConnectTimeout|ReadTimeout|ConnectionError"
-        r"|Max retries|Connection broken|IncompleteRead|ProtocolError|HTTP error|Could not fetch URL|from versions: none",
+        r"|Max retries|Connection broken|IncompleteRead|ProtocolError|HTTP error|Could not fetch URL"
+        r"|from versions: none",
         NETWORK_SENTENCE,
     ),
     (
