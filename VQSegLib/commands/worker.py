@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import typer
-
 
 def worker() -> None:
-    """Serve 3D Slicer or another program over stdin and stdout until stdin closes."""
+    """Serve 3D Slicer over stdin and stdout."""
     from VQSegLib.worker import run
 
-    raise typer.Exit(run())
+    run()

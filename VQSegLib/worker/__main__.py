@@ -2,6 +2,10 @@
 
 import sys
 
+from VQSegLib.errors import UserError
 from VQSegLib.worker.main import run
 
-sys.exit(run())
+try:
+    run()
+except UserError as mistake:
+    sys.exit(str(mistake))

@@ -5,10 +5,8 @@ from __future__ import annotations
 import faulthandler
 import logging
 import os
-import sys
-import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from VQSegLib.wire import Received, Request, Result
 from VQSegLib.wire_decoder import Decoder
@@ -22,11 +20,8 @@ _GRACE_SECONDS = 0.5
 EXIT_INTERRUPTED = 130
 
 
-def run() -> int:
-    """Serve stdin and stdout until stdin closes or ``shutdown`` is asked.
-
-    Returns:
-        The exit status.
+def run() -> NoReturn:
+    """Serve stdin and stdout until stdin closes or ``shutdown`` is asked; then end the process.
 
     Raises:
         UserError: stdin or stdout is closed.
@@ -41,10 +36,10 @@ def run() -> int:
     if os.isatty(streams.input_fd):
         logging.getLogger(__name__).warning("This is the worker of VQSeg: it waits for a program. End it with Ctrl-D.")
     outgoing = Outgoing(streams.output_fd, on_broken=lambda: os._exit(0))
-    return _serve(streams, outgoing)
+    _serve(streams, outgoing)
 
 
-def _serve(streams: MessageStreams, outgoing: Outgoing) -> int:
+def _serve(streams: MessageStreams, outgoing: Outgoing) -> NoReturn:
     from VQSegLib.service import Service
     from VQSegLib.worker.requests import Requests
     from VQSegLib.worker.server import Server
@@ -61,16 +56,14 @@ def _serve(streams: MessageStreams, outgoing: Outgoing) -> int:
             server.receive(message)
     except KeyboardInterrupt:
         status = EXIT_INTERRUPTED
-    server.cancel_all()
     outgoing.close(_GRACE_SECONDS)
-    ends = time.monotonic() + _GRACE_SECONDS
-    while server.is_computing and time.monotonic() < ends:
-        time.sleep(0.01)
-    if server.is_computing:
-        # The computation cannot be waited for, and unloading libraries under it would crash.
-        sys.stderr.flush()
-        os._exit(status)
-    return status
+    _leave(status)
+
+
+def _leave(status: int) -> NoReturn:
+    """End at once: a computation cannot be waited for, and unloading its libraries under it would crash."""
+    logging.shutdown()
+    os._exit(status)
 
 
 def _receive(fd: int) -> Iterator[Received]:

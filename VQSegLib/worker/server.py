@@ -57,11 +57,6 @@ class Server:
         self._start_lane, self._quick_lane, self._long_lane = (Lane(name) for name in ("start", "quick", "long"))
         threading.Thread(target=self._pulse, name="pulse", daemon=True).start()
 
-    @property
-    def is_computing(self) -> bool:
-        """Whether a long request, cancelled or not, is under way."""
-        return bool(self._long_jobs)
-
     def warm_up(self, load: Callable[[], object]) -> None:
         """Load heavy packages before the first request needs them; a failure shows when it does."""
 
@@ -82,11 +77,6 @@ class Server:
             self._accept(message)
         elif isinstance(message, Notification) and message.method == "cancel":
             self._cancel(message.params.get("id"))
-
-    def cancel_all(self) -> None:
-        """Let all work know that it may stop."""
-        for job in list(self._jobs.values()):
-            job.cancel()
 
     def _accept(self, request: Request) -> None:
         job = Job(request, self._outgoing.send)

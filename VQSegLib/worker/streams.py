@@ -30,11 +30,10 @@ def take_standard_streams() -> MessageStreams:
     """
     if not _is_open(_STDERR):
         _redirect_to_nothing(_STDERR, os.O_WRONLY)
-    try:
-        streams = MessageStreams(os.dup(_STDIN), os.dup(_STDOUT))
-    except OSError as exc:
+    if not (_is_open(_STDIN) and _is_open(_STDOUT)):
         msg = "The worker speaks over stdin and stdout, but one of them is closed; start it with both connected."
-        raise UserError(msg) from exc
+        raise UserError(msg)
+    streams = MessageStreams(os.dup(_STDIN), os.dup(_STDOUT))
     if sys.stdout is not None:
         sys.stdout.flush()
     os.dup2(_STDERR, _STDOUT)
