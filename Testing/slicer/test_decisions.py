@@ -217,3 +217,21 @@ def test_targets_that_cannot_take_segments_are_refused(volume: Any) -> None:
 def test_there_is_nothing_to_undo_at_first() -> None:
     with pytest.raises(Problem, match="no decision to undo"):
         Decisions().undo(None)
+
+
+def test_segments_that_share_a_label_map_are_taken_apart(volume: Any, voxels: Any, edit: Any) -> None:
+    label_map = np.zeros(SHAPE, int)
+    label_map[0:2], label_map[3:5] = 1, 2
+    proposal = propose(volume, label_map)
+    proposal.GetSegmentation().CollapseBinaryLabelmaps(True)
+    assert proposal.GetSegmentation().GetNumberOfLayers() == 1
+    target = Proposal.createSegmentationLike(proposal, "Mine")
+
+    for _decision in Decisions().accept(proposal, ["Cord"], target):
+        pass
+
+    assert isUntouched(target, "Cord")
+    np.testing.assert_array_equal(voxels(target, "Cord", volume), label_map == 1)
+    np.testing.assert_array_equal(voxels(proposal, "Larynx", volume), label_map == 2)
+    edit(target, "Cord", volume, np.ones(SHAPE, bool))
+    np.testing.assert_array_equal(voxels(proposal, "Larynx", volume), label_map == 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def worker() -> None:
-    """Serve 3D Slicer or another program over stdin and stdout until stdin closes."""
+    """Serve 3D Slicer over stdin and stdout."""
     from VQSegLib.worker import run
 
     run()
