@@ -12,13 +12,14 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
     {"__init__", "errors", "documents"},
-    {"atomic_files", "native_output", "labels", "volume", "box", "orientation"},
+    {"wire", "wire_body", "wire_decoder", "wire_command", "wire_client"},
+    {"atomic_files", "native_output", "labels", "volume", "box", "orientation", "label_crops", "scan_checks"},
     {"image_files", "image_checks", "nifti_checks", "dicom_files"},
     {"models"},
     {"methods"},
     {"training", "inference", "project", "evaluation"},
-    {"resources", "output_checks", "service_results", "service", "demo"},
-    {"commands", "failure_log", "cli"},
+    {"resources", "output_checks", "service_results", "scan_service", "service", "demo"},
+    {"commands", "failure_log", "worker", "cli"},
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 FORBIDDEN = {"slicer", "qt", "ctk", "vtk", "PythonQt", "SegmentEditorEffects"}
@@ -55,15 +56,11 @@ def test_module_imports_only_its_own_layer_and_those_below(file: Path) -> None:
             assert LEVELS.get(imported, 0) <= level, f"{_part(file)} must not import {imported}"
 
 
-def _modules_after(code: str) -> set[str]:
+def _modules_after(code: str, *arguments: str) -> set[str]:
     """Return the top-level modules loaded by a fresh Python after running ``code``."""
     report = "\nimport sys; print(); print(' '.join(sorted({name.partition('.')[0] for name in sys.modules})))"
     result = subprocess.run(
-        [sys.executable, "-X", "utf8", "-c", code + report],
-        cwd=ROOT,
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
+        [sys.executable, "-c", code + report, *arguments], cwd=ROOT, capture_output=True, text=True, check=True
     )
     return set(result.stdout.splitlines()[-1].split())
 

@@ -9,8 +9,9 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813 - the library's own convention
 
 from VQSegLib.errors import VolumeError
-from VQSegLib.image_checks import check_header, image_to_volume, read_error_sentence, sheared_sentence
+from VQSegLib.image_checks import check_header, image_to_volume, read_error_sentence
 from VQSegLib.native_output import native_stderr_in_log
+from VQSegLib.scan_checks import sheared_sentence
 from VQSegLib.volume import Volume
 
 _SOP_CLASS, _MODALITY = "0008|0016", "0008|0060"
@@ -142,7 +143,7 @@ def _check_slice_positions(readers: list[sitk.ImageFileReader], asked: Path) -> 
     normal = np.cross(orientations[0, :3], orientations[0, 3:])
     off_normal = float(np.linalg.norm(offsets[-1] - (offsets[-1] @ normal) * normal))
     if off_normal > _POSITION_TOLERANCE * distance * max(1.0, len(readers) / 100):
-        raise VolumeError(sheared_sentence(asked))
+        raise VolumeError(sheared_sentence(f"'{asked}'"))
     uneven = np.linalg.norm(offsets - np.arange(len(readers))[:, None] * step, axis=1)
     if uneven.max() > _POSITION_TOLERANCE * distance:
         gaps = np.linalg.norm(np.diff(positions, axis=0), axis=1)

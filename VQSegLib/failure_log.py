@@ -38,7 +38,7 @@ def write_failure_log(error: BaseException, command: str, arguments: Sequence[st
     Returns:
         The log file, in the system's folder for logs or, where that cannot be written, for temporary files.
     """
-    text = "\n".join([*_describe_system(command), *_describe_error(error, arguments)]) + "\n"
+    text = describe_failure(error, command, arguments)
     name = f"failure-{datetime.datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}.log"
     for folder in (log_folder(), Path(tempfile.gettempdir())):
         try:
@@ -48,6 +48,11 @@ def write_failure_log(error: BaseException, command: str, arguments: Sequence[st
             continue
         return folder / name
     return Path(os.devnull)
+
+
+def describe_failure(error: BaseException, command: str, arguments: Sequence[str]) -> str:
+    """Return the text of the log; arguments as in :func:`write_failure_log`."""
+    return "\n".join([*_describe_system(command), *_describe_error(error, arguments)]) + "\n"
 
 
 def log_folder() -> Path:

@@ -8,10 +8,9 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813 - the library's own convention
 
 from VQSegLib.errors import VolumeError
-from VQSegLib.volume import Array, Volume
+from VQSegLib.scan_checks import MIN_SIDE, has_perpendicular_axes, narrow_voxels, sheared_sentence
+from VQSegLib.volume import Volume
 
-MIN_SIDE = 3
-"""Fewer slices than this are a picture, not a volume: no surface, no distance and no slice spacing can be trusted."""
 _RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0])
 _COMPLEX = {sitk.sitkComplexFloat32, sitk.sitkComplexFloat64}
 
@@ -54,23 +53,10 @@ def read_error_sentence(error: RuntimeError, path: Path) -> str:
     """Return the sentence for an exception of SimpleITK's readers."""
     text = str(error)
     if "orthonormal" in text or "non-orthogonal" in text:
-        return sheared_sentence(path)
+        return sheared_sentence(f"'{path}'")
     if "Unable to determine ImageIO" in text:
         return f"'{path}' is not an image of the kind its name says (or is damaged); export it again."
     return f"'{path}' cannot be read, it seems damaged or truncated; export or copy it again."
-
-
-def not_finite_sentence(count: int, path: Path) -> str:
-    """Return the sentence for NaN or infinite voxels."""
-    return f"'{path}' has {count} voxels that are not finite numbers (NaN or infinite); replace them by -1024 first."
-
-
-def sheared_sentence(path: Path) -> str:
-    """Return the sentence for axes that are not perpendicular, as a tilted gantry makes them."""
-    return (
-        f"'{path}' has axes that are not perpendicular (tilted gantry?), so distances would be wrong; resample it to "
-        "a rectangular grid first, for example in 3D Slicer with Acquisition geometry regularization, then export."
-    )
 
 
 def image_to_volume(image: sitk.Image, path: Path) -> Volume:
@@ -86,25 +72,9 @@ def image_to_volume(image: sitk.Image, path: Path) -> Volume:
     if not (np.isfinite(spacing_ijk).all() and (spacing_ijk > 0).all()):
         msg = f"'{path}' gives a voxel spacing of {tuple(spacing_ijk)} mm, but it must be above 0; correct its header."
         raise VolumeError(msg)
-    if not np.allclose(direction.T @ direction, np.eye(3), atol=1e-3):
-        raise VolumeError(sheared_sentence(path))
+    if not has_perpendicular_axes(direction):
+        raise VolumeError(sheared_sentence(f"'{path}'"))
     affine = np.eye(4)
     affine[:3, :3] = _RAS_FROM_LPS @ direction * spacing_ijk
     affine[:3, 3] = _RAS_FROM_LPS @ np.array(image.GetOrigin())
-    return Volume(_narrowed(sitk.GetArrayFromImage(image), path), affine)
-
-
-def _narrowed(array: Array, path: Path) -> Array:
-    """Return int16 where that loses nothing; float64 becomes float32."""
-    if array.dtype in (np.uint8, np.int16):
-        return array
-    is_float = np.issubdtype(array.dtype, np.floating)
-    low, high = array.min(), array.max()
-    if is_float and not (np.isfinite(low) and np.isfinite(high)):
-        raise VolumeError(not_finite_sentence(int(np.count_nonzero(~np.isfinite(array))), path))
-    limits = np.iinfo(np.int16)
-    if limits.min <= low and high <= limits.max:
-        whole = array.astype(np.int16)
-        if not is_float or np.array_equal(whole, array):
-            return whole
-    return array.astype(np.float32) if array.dtype == np.float64 else array
+    return Volume(narrow_voxels(sitk.GetArrayFromImage(image), f"'{path}'"), affine)

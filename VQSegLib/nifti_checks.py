@@ -12,7 +12,8 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813 - the library's own convention
 
 from VQSegLib.errors import VolumeError
-from VQSegLib.image_checks import not_finite_sentence, truncated_sentence
+from VQSegLib.image_checks import truncated_sentence
+from VQSegLib.scan_checks import not_finite_sentence
 
 _FLOAT_DATATYPES = {16: "f4", 64: "f8"}
 _CHUNK_BYTES = 1 << 22
@@ -40,7 +41,7 @@ def check_nifti(reader: sitk.ImageFileReader, path: Path) -> None:
         if kind is not None:
             held, not_finite = _scan_floats(path, is_zipped, first_byte, kind)
             if held >= needed and not_finite:
-                raise VolumeError(not_finite_sentence(not_finite, path))
+                raise VolumeError(not_finite_sentence(not_finite, f"'{path}'"))
         elif not is_zipped:
             held = path.stat().st_size - first_byte
         elif _trailer_says(path, first_byte + needed):

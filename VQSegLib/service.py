@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from VQSegLib.output_checks import check_output_file
 from VQSegLib.resources import find_model, resources_folder
+from VQSegLib.scan_service import ScanService
 from VQSegLib.service_results import (
     ImportedCases,
+    ModelDescription,
     ModelSummary,
     OnProgress,
-    SegmentationResult,
     TrainedModel,
     VerifiedModel,
-    measure_labels,
+    describe_model,
     summarize_model,
 )
 
 if TYPE_CHECKING:
     from VQSegLib.evaluation.results import Evaluation, Unit
+    from VQSegLib.inference.device import Device
     from VQSegLib.labels import LabelTable
     from VQSegLib.models.card import ModelCard
-    from VQSegLib.models.checkpoint import Model
     from VQSegLib.project.folder import Project
     from VQSegLib.training.request import TrainingRequest
 
@@ -33,59 +33,8 @@ SHOWN_VALUES = ("loss/total", "dice")
 """Values of a training step that are shown while it runs; all of them are in the run's events."""
 
 
-class Service:
+class Service(ScanService):
     """Answers requests; heavy packages are imported by the request that needs them."""
-
-    def __init__(self) -> None:
-        self._models: dict[Path, Model] = {}
-
-    def segment(
-        self,
-        image: Path,
-        model: str,
-        output: Path,
-        *,
-        device: str = "auto",
-        overwrite: bool = False,
-        on_progress: OnProgress | None = None,
-        cancelled: Callable[[], bool] | None = None,
-    ) -> SegmentationResult:
-        """Segment a scan and write the label map in the scan's own geometry.
-
-        Args:
-            image: Image file or DICOM folder.
-            model: Path of a model file or name of a shipped model.
-            output: Label map to write.
-            device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<n>``.
-            overwrite: Replace ``output`` if it exists.
-            on_progress: Told how far the work is.
-            cancelled: Polled between batches.
-
-        Raises:
-            UserError: One sentence about the image, the model, the device or the output; nothing was written.
-            Cancelled: ``cancelled`` answered True; nothing was written.
-        """
-        from VQSegLib.image_files import WRITABLE_SUFFIXES, load_volume, save_label_map
-
-        started = time.perf_counter()
-        check_output_file(output, WRITABLE_SUFFIXES, source=image, overwrite=overwrite)
-        volume = load_volume(image)
-        loaded = self._load_model(find_model(model))
-
-        from VQSegLib.inference.predictor import Predictor
-
-        prediction = Predictor(loaded, device=device).predict(volume, on_progress=on_progress, cancelled=cancelled)
-        save_label_map(output, prediction.label_map)
-        return SegmentationResult(
-            output=str(output),
-            model=loaded.card.name,
-            model_sha256=loaded.sha256,
-            device=prediction.device,
-            precision=prediction.precision,
-            seconds=round(time.perf_counter() - started, 3),
-            notes=prediction.notes,
-            labels=measure_labels(prediction.label_map, loaded.card.labels),
-        )
 
     def evaluate(
         self,
@@ -180,6 +129,31 @@ class Service:
 
         return [summarize_model(entry) for entry in list_models(folder or resources_folder() / "models")]
 
+    def describe_models(self, folder: Path | None = None) -> list[ModelDescription]:
+        """List models as a person chooses them, the shipped ones by default.
+
+        Raises:
+            ModelFileError: There is no such folder.
+        """
+        from VQSegLib.models.store import list_models
+
+        shipped = resources_folder() / "models"
+        if folder is None and not shipped.is_dir():
+            return []
+        entries = list_models(folder or shipped)
+        return [describe_model(entry, is_shipped=folder is None) for entry in entries]
+
+    def load_packages(self) -> None:
+        """Import what segmenting needs, which takes seconds, before it is needed."""
+        import VQSegLib.inference.predictor
+        import VQSegLib.models.network  # noqa: F401 - the import is the purpose
+
+    def list_devices(self) -> list[Device]:
+        """List the devices of this machine, the default one first."""
+        from VQSegLib.inference.device import list_devices
+
+        return list_devices()
+
     def show_model(self, model: str) -> ModelCard:
         """Return the card of a model; only the header of the file is read.
 
@@ -255,11 +229,3 @@ class Service:
 
         result = import_cases(self.open_project(project), images, labels, split=split, keys=keys, on_progress=tell)
         return ImportedCases(imported=result.imported, failed=result.failed)
-
-    def _load_model(self, path: Path) -> Model:
-        """Load a model once; a model file never changes after it is written."""
-        from VQSegLib.models.checkpoint import load_checkpoint
-
-        if path not in self._models:
-            self._models = {path: load_checkpoint(path)}
-        return self._models[path]

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
 
 from VQSegLib.documents import Document
+from VQSegLib.labels import Label, LabelTable
+from VQSegLib.models.card import Scores
 
 if TYPE_CHECKING:
-    from VQSegLib.labels import LabelTable
+    from VQSegLib.models.checkpoint import Model
     from VQSegLib.models.store import ModelEntry
     from VQSegLib.volume import Volume
-
 
 OnProgress = Callable[[float, str, float | None], None]
 """Called with the fraction done (0..1), the stage in words, and the seconds left (None while unknown)."""
@@ -28,6 +31,29 @@ class LabelVolume(Document):
     name: str
     voxels: int
     volume_ml: float
+
+
+@dataclass(frozen=True)
+class SegmentedVolume:
+    """A scan segmented in memory.
+
+    Attributes:
+        label_map: uint8 values of the model's label table, in the geometry of the scan.
+        model: Model that did it.
+        device: Device it ran on.
+        precision: "float32" or "bfloat16".
+        seconds: Wall time.
+        seconds_by_stage: Wall time of each stage.
+        notes: What did not go as asked, one sentence each.
+    """
+
+    label_map: Volume
+    model: Model
+    device: str
+    precision: str
+    seconds: float
+    seconds_by_stage: dict[str, float]
+    notes: tuple[str, ...]
 
 
 class SegmentationResult(Document):
@@ -52,6 +78,18 @@ class ModelSummary(Document):
     labels: tuple[str, ...] = ()
     method: str | None = None
     validation_dice: float | None = None
+    problem: str | None = None
+
+
+class ModelDescription(Document):
+    """One model as a person chooses it; ``problem`` says why it cannot be used."""
+
+    id: str = Field(description="What ``segment`` takes: name of a shipped model, or path of a file.")
+    name: str
+    description: str = ""
+    labels: tuple[Label, ...] = ()
+    validation: Scores | None = None
+    path_name: str = Field(description="Name of the file.")
     problem: str | None = None
 
 
@@ -107,4 +145,20 @@ def summarize_model(entry: ModelEntry) -> ModelSummary:
         labels=tuple(label.name for label in card.labels.labels),
         method=card.training.method if card.training else None,
         validation_dice=card.validation.mean.get("dice") if card.validation else None,
+    )
+
+
+def describe_model(entry: ModelEntry, *, is_shipped: bool) -> ModelDescription:
+    """Return what a person needs to choose a model."""
+    path = Path(entry.path)
+    model_id = path.stem if is_shipped else str(path)
+    if entry.card is None:
+        return ModelDescription(id=model_id, name=path.stem, path_name=path.name, problem=entry.problem)
+    return ModelDescription(
+        id=model_id,
+        name=entry.card.name,
+        description=entry.card.description,
+        labels=entry.card.labels.labels,
+        validation=entry.card.validation,
+        path_name=path.name,
     )

@@ -4,7 +4,13 @@ import psutil
 import pytest
 import torch
 
-from VQSegLib.inference.device import compute_batch_size, is_out_of_memory, resolve_device, resolve_precision
+from VQSegLib.inference.device import (
+    compute_batch_size,
+    is_out_of_memory,
+    list_devices,
+    resolve_device,
+    resolve_precision,
+)
 
 CPU = torch.device("cpu")
 
@@ -59,3 +65,10 @@ def test_a_real_allocation_failure_is_recognized():
     with pytest.raises((RuntimeError, MemoryError)) as caught:
         torch.empty(2**58, dtype=torch.uint8)
     assert is_out_of_memory(caught.value)
+
+
+def test_the_devices_of_this_machine_are_listed_default_first() -> None:
+    devices = list_devices()
+    assert resolve_device(devices[0].id).type == resolve_device("auto").type
+    assert devices[-1].id == "cpu"
+    assert all(device.name and device.memory_bytes > 0 for device in devices)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import platform
+from dataclasses import dataclass
 from typing import Literal
 
 import psutil
@@ -18,6 +20,31 @@ _FEATURE_CHANNELS = 256
 _MAX_BATCH = {"cpu": 4, "cuda": 16}
 _MAX_CPU_BYTES = 2_000_000_000
 """Larger batches gain nothing on a CPU, and cancelling waits for the batch to end."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """One device work can run on.
+
+    Attributes:
+        id: As :func:`resolve_device` takes it.
+        name: What its maker calls it.
+        memory_bytes: Its own memory, or the machine's for the processor.
+    """
+
+    id: str
+    name: str
+    memory_bytes: int
+
+
+def list_devices() -> list[Device]:
+    """Return the devices of this machine, the one "auto" chooses first."""
+    found = [
+        Device(f"cuda:{number}", torch.cuda.get_device_name(number), torch.cuda.mem_get_info(number)[1])
+        for number in range(torch.cuda.device_count())
+    ]
+    processor = platform.processor() or platform.machine()
+    return [*found, Device("cpu", processor, int(psutil.virtual_memory().total))]
 
 
 def resolve_device(device: str | torch.device) -> torch.device:

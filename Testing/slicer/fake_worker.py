@@ -1,0 +1,180 @@
+"""A worker without a network: speaks the real protocol over stdin and stdout, answers by thresholds.
+
+Label 2 is everything above 500, label 5 everything below -500, label 7 is never found. Options say how it behaves:
+``--slow`` takes its time, ``--deaf`` does not hear ``cancel``, ``--noisy`` prints between messages.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from VQSegLib.wire import CANCELLED, PROTOCOL, USER_ERROR, Failure, Notification, Request, Result, WireArray, encode
+from VQSegLib.wire_decoder import Decoder
+
+LABELS = [
+    {
+        "value": 2,
+        "name": "Dense",
+        "color": [255, 0, 0],
+        "category": {"scheme": "SCT", "value": "123037004", "meaning": "Anatomical Structure"},
+        "type": {"scheme": "SCT", "value": "272673000", "meaning": "Bone"},
+        "modifier": None,
+    },
+    {"value": 5, "name": "Airy", "color": [0, 255, 0], "category": None, "type": None, "modifier": None},
+    {"value": 7, "name": "Nowhere", "color": [0, 0, 255], "category": None, "type": None, "modifier": None},
+]
+MODEL = {
+    "id": "fake",
+    "name": "Thresholds",
+    "description": "Two thresholds.",
+    "labels": LABELS,
+    "path_name": "fake.bin",
+}
+SCORES = {"split": "validation", "cases": 4, "mean": {"dice": 0.87}, "per_label": {}}
+
+SLOW_STEPS = 15
+
+
+class Worker:
+    """Answers requests in the order they come; a slow segmentation runs in a thread."""
+
+    def __init__(self, options: list[str]) -> None:
+        self.options = options
+        self.volumes: dict[str, np.ndarray] = {}
+        self.cancelled: set[int] = set()
+        self.opened = 0
+        self._lock = threading.Lock()
+
+    def send(self, message: Any) -> None:
+        """Write a message."""
+        with self._lock:
+            for buffer in encode(message):
+                sys.stdout.buffer.write(buffer)
+            sys.stdout.buffer.flush()
+
+    def receive(self, message: Any) -> None:
+        """Answer a message."""
+        if isinstance(message, Notification):
+            if message.method == "cancel" and "--deaf" not in self.options:
+                self.cancelled.add(message.params["id"])
+        elif message.method == "segment":
+            threading.Thread(target=self.segment, args=(message,), daemon=True).start()
+        else:
+            answer = getattr(self, message.method.replace("/", "_"), None)
+            self.send(answer(message) if answer else Failure(message.id, -32601, "Unknown."))
+
+    def initialize(self, request: Request) -> Result:
+        """Say who this is."""
+        if "--noisy" in self.options:
+            print("a library says hello", flush=True)
+        devices = [{"id": "cpu", "name": "Slow processor", "memory_bytes": 8 << 30}]
+        host = os.environ.get("FAKE_HOST", "")
+        device = {"default": "cpu", "available": devices}
+        return Result(
+            request.id, {"protocol": PROTOCOL, "version": "0.fake", "python": "3", "host": host, "device": device}
+        )
+
+    def models_list(self, request: Request) -> Result:
+        """List one good and one damaged model."""
+        broken = {
+            "id": "broken",
+            "name": "Damaged",
+            "labels": [],
+            "problem": "The file 'b.bin' is damaged; copy it again.",
+        }
+        good = {**MODEL, "validation": SCORES, "problem": None}
+        return Result(request.id, {"models": [good, {**broken, "path_name": "b.bin"}]})
+
+    def models_show(self, request: Request) -> Any:
+        """Show the card of any path that has a name; others do not exist."""
+        path = request.params["model"]
+        if "missing" in path:
+            return Failure(request.id, USER_ERROR, f"There is no model '{path}'; choose another file.")
+        card = {"name": "From file", "description": "", "labels": {"labels": LABELS}, "validation": None}
+        return Result(request.id, {"card": card})
+
+    def volume_open(self, request: Request) -> Result:
+        """Make room for a scan."""
+        geometry = request.params["geometry"]
+        self.opened += 1
+        name = f"volume-{self.opened}"
+        self.volumes[name] = np.zeros(geometry["shape_kji"], request.params["dtype"])
+        print("opened", name, geometry["shape_kji"], file=sys.stderr, flush=True)
+        return Result(request.id, {"volume": name})
+
+    def volume_slab(self, request: Request) -> Result:
+        """Take slices."""
+        slab, start = request.params["array"], request.params["start_k"]
+        array = np.frombuffer(slab.data, slab.dtype).reshape(slab.shape)
+        self.volumes[request.params["volume"]][start : start + len(array)] = array
+        return Result(request.id, {"received_slices": start + len(array)})
+
+    def volume_close(self, request: Request) -> Result:
+        """Forget a scan."""
+        del self.volumes[request.params["volume"]]
+        return Result(request.id, {})
+
+    def segment(self, request: Request) -> None:
+        """Answer with two thresholds, after some progress."""
+        print("segmenting for Doe^Jane in /home/doe/scans/ct.nii", file=sys.stderr, flush=True)
+        for step in range(SLOW_STEPS if "--slow" in self.options else 2):
+            left = None if step == 0 else 3.0
+            told = {"id": request.id, "fraction": step / SLOW_STEPS, "stage": "Segmenting", "seconds_left": left}
+            self.send(Notification("progress", told))
+            time.sleep(0.1 if "--slow" in self.options else 0.0)
+            if request.id in self.cancelled:
+                self.send(Failure(request.id, CANCELLED, "Stopped as asked; nothing was changed."))
+                return
+        self.send(self.answer(request))
+
+    def answer(self, request: Request) -> Any:
+        """Return the answer to `segment`."""
+        if request.params["model"] == "fails":
+            return Failure(request.id, USER_ERROR, "The scan is no CT; choose a CT.", "values 0..255")
+        array = self.volumes[request.params["volume"]]
+        inside = np.zeros(array.shape, bool)
+        roi = request.params.get("roi")
+        stops = zip(roi["start_kji"], roi["stop_kji"], strict=True) if roi else [(0, side) for side in array.shape]
+        inside[tuple(slice(start, stop) for start, stop in stops)] = True
+        masks = [(array > 500) & inside, (array < -500) & inside, np.zeros(array.shape, bool)]
+        labels = [crop(label, mask) for label, mask in zip(LABELS, masks, strict=True)]
+        stages = {"Segmenting": 0.1}
+        result = {"labels": labels, "seconds": 0.1, "seconds_by_stage": stages, "device": "cpu", "precision": "float32"}
+        return Result(request.id, {**result, "notes": ["Memory was short, so windows were halved."]})
+
+
+def crop(label: dict[str, Any], mask: np.ndarray) -> dict[str, Any]:
+    """Return a label with its cropped mask."""
+    hits = np.argwhere(mask)
+    if not len(hits):
+        return {**label, "voxels": 0, "extent_ijk": None}
+    (k0, j0, i0), (k1, j1, i1) = hits.min(axis=0).tolist(), hits.max(axis=0).tolist()
+    cropped = mask[k0 : k1 + 1, j0 : j1 + 1, i0 : i1 + 1].astype(np.uint8)
+    extent = [i0, i1, j0, j1, k0, k1]
+    return {
+        **label,
+        "voxels": len(hits),
+        "extent_ijk": extent,
+        "array": WireArray.from_numpy(np.ascontiguousarray(cropped)),
+    }
+
+
+def main() -> None:
+    """Serve until stdin closes."""
+    worker, decoder = Worker(sys.argv[1:]), Decoder()
+    while data := os.read(0, 1 << 20):
+        for message in decoder.feed(data):
+            worker.receive(message)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""The running Slicer: one scene, the module logics over it, and `slicer.app`."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import slicer
+import vtk
+from PySide6 import QtCore, QtWidgets
+
+LOGICS = {
+    "segmentations": "vtkSlicerSegmentationsModuleLogic",
+    "volumes": "vtkSlicerVolumesLogic",
+    "terminologies": "vtkSlicerTerminologiesModuleLogic",
+    "subjecthierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
+    "markups": "vtkSlicerMarkupsLogic",
+    "sequences": "vtkSlicerSequencesLogic",
+}
+
+
+class Application(QtCore.QObject):
+    """`slicer.app`: the names of Slicer's application that the module uses, and no others."""
+
+    aboutToQuit = QtCore.Signal()
+    startupCompleted = QtCore.Signal()
+
+    applicationName = "Slicer"
+    applicationVersion = "5.12.4"
+
+    def __init__(self, qt_application: QtWidgets.QApplication, logic: Any) -> None:
+        super().__init__()
+        self._application, self._logic = qt_application, logic
+        self.temporaryPath = QtCore.QDir.tempPath()
+
+    def applicationLogic(self) -> Any:
+        """Return the application logic, which knows the selected volume."""
+        return self._logic
+
+    def clipboard(self) -> Any:
+        """Return the clipboard."""
+        return self._application.clipboard()
+
+    def processEvents(self) -> None:
+        """Handle what waits in the event queue."""
+        self._application.processEvents()
+
+    def settings(self) -> Any:
+        """Return the application's settings."""
+        import qt
+
+        return qt.QSettings()
+
+    def startupEnvironment(self) -> Any:
+        """Return the environment that Slicer was started in."""
+        return QtCore.QProcessEnvironment.systemEnvironment()
+
+    def testingEnabled(self) -> bool:
+        """Answer that nobody can click on dialogs."""
+        return True
+
+
+def make_application() -> tuple[Application, Any, SimpleNamespace]:
+    """Return `slicer.app`, the scene and `slicer.modules`."""
+    scene = slicer.vtkMRMLScene()
+    application_logic = slicer.vtkSlicerApplicationLogic()
+    application_logic.SetMRMLScene(scene)
+    verbosity = vtk.vtkLogger.GetCurrentVerbosityCutoff()
+    # The wheel has no .term.json files; the terminologies logic complains once about each.
+    vtk.vtkLogger.SetStderrVerbosity(vtk.vtkLogger.VERBOSITY_OFF)
+    logics = {name: _make_logic(class_name, application_logic, scene) for name, class_name in LOGICS.items()}
+    vtk.vtkLogger.SetStderrVerbosity(verbosity)
+    modules = SimpleNamespace(
+        **{name: SimpleNamespace(logic=lambda logic=logic: logic) for name, logic in logics.items()}
+    )
+    qt_application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["Slicer"])
+    return Application(qt_application, application_logic), scene, modules
+
+
+def _make_logic(class_name: str, application_logic: Any, scene: Any) -> Any:
+    logic = getattr(slicer, class_name)()
+    logic.SetMRMLApplicationLogic(application_logic)
+    logic.SetMRMLScene(scene)
+    return logic

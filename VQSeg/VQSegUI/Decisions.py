@@ -1,0 +1,184 @@
+"""What a person decides about proposals: accept, reject, and take the last decision back.
+
+Segments that a person edited, locked or made are never changed or removed, by no decision and by no undo.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Iterator, List, Optional
+
+import slicer
+from slicer.i18n import tr as _
+
+from VQSegUI.Problem import Problem
+from VQSegUI.Proposal import segmentIDs
+from VQSegUI.SceneBridge import placeBeside
+from VQSegUI.Segments import fingerprint, isLocked, isUntouched, labelName, stampSegment
+
+
+@dataclass
+class Move:
+    """A segment that left a proposal.
+
+    Attributes:
+        segment: The segment itself.
+        proposalSegmentID: Its ID in the proposal.
+        targetSegmentID: Its ID in the segmentation it was accepted into; empty when it was rejected.
+        replaced: The older result of VQSeg whose place it took, if any.
+        fingerprint: What it looked like when it was accepted.
+    """
+
+    segment: Any
+    proposalSegmentID: str
+    targetSegmentID: str = ""
+    replaced: Any = None
+    fingerprint: str = ""
+
+
+@dataclass
+class Decision:
+    """One accept or reject, and what is needed to take it back.
+
+    Attributes:
+        proposalNode: The proposal, which may have left the scene.
+        targetNodeID: Where accepted segments went; empty for a rejection.
+        moves: The segments that left the proposal.
+        kept: Names of segments of the target that a person edited or locked and that therefore were not replaced.
+    """
+
+    proposalNode: Any
+    targetNodeID: str = ""
+    moves: List[Move] = field(default_factory=list)
+    kept: List[str] = field(default_factory=list)
+
+
+class Decisions:
+    """Carries out decisions and remembers the last one."""
+
+    def __init__(self) -> None:
+        self._last: Optional[Decision] = None
+
+    def accept(self, proposalNode: Any, ids: List[str], targetNode: Any) -> Iterator[Decision]:
+        """Move segments of a proposal into a segmentation, one per step; yields the growing decision.
+
+        Raises:
+            Problem: The target is the proposal, lies under another transform or holds no label maps; nothing moved.
+        """
+        _checkTarget(proposalNode, targetNode)
+        decision = self._last = Decision(proposalNode, targetNode.GetID())
+        for segmentID in ids:
+            if proposalNode.GetSegmentation().GetSegment(segmentID) is not None:
+                _acceptSegment(decision, segmentID, targetNode)
+                yield decision
+        _removeIfEmpty(proposalNode)
+
+    def reject(self, proposalNode: Any) -> Decision:
+        """Remove a proposal."""
+        decision = self._last = Decision(proposalNode)
+        decision.moves = [Move(_take(proposalNode, each), each) for each in segmentIDs(proposalNode)]
+        _removeIfEmpty(proposalNode)
+        return decision
+
+    def canUndo(self) -> bool:
+        """Return whether there is a decision to take back."""
+        return self._last is not None
+
+    def undo(self, volumeNode: Any) -> Decision:
+        """Take the last decision back; ``kept`` of the answer names segments that were changed since and stay.
+
+        Args:
+            volumeNode: The scan, beside which a proposal that was removed comes back; None: it was deleted.
+        """
+        decision, self._last = self._last, None
+        if decision is None:
+            raise Problem(_("There is no decision to undo."))
+        target = slicer.mrmlScene.GetNodeByID(decision.targetNodeID) if decision.targetNodeID else None
+        undone = Decision(decision.proposalNode, decision.targetNodeID)
+        for move in decision.moves:
+            if target is None and move.targetSegmentID:
+                continue  # the accepted segment was deleted with its segmentation, by the person
+            if move.targetSegmentID and not _takeBack(move, target, undone):
+                continue
+            _bringBack(decision.proposalNode, volumeNode or target)
+            decision.proposalNode.GetSegmentation().AddSegment(move.segment, move.proposalSegmentID)
+            undone.moves.append(move)
+        return undone
+
+    def forget(self) -> None:
+        """Drop what could be undone, for example because the scene was closed."""
+        self._last = None
+
+
+def _checkTarget(proposalNode: Any, targetNode: Any) -> None:
+    name = targetNode.GetName()
+    labelmaps = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+    if targetNode is proposalNode:
+        raise Problem(_("A proposal cannot be accepted into itself; choose another segmentation, or a new one."))
+    if targetNode.GetTransformNodeID() != proposalNode.GetTransformNodeID():
+        sentence = _("'{name}' lies under another transform than the proposal; choose another segmentation.")
+        raise Problem(sentence.format(name=name))
+    if segmentIDs(targetNode) and targetNode.GetSegmentation().GetSourceRepresentationName() != labelmaps:
+        sentence = _("'{name}' is made of surfaces, not of label maps; choose another segmentation, or a new one.")
+        raise Problem(sentence.format(name=name))
+
+
+def _acceptSegment(decision: Decision, segmentID: str, targetNode: Any) -> None:
+    source, target = decision.proposalNode.GetSegmentation(), targetNode.GetSegmentation()
+    name = labelName(source.GetSegment(segmentID))
+    twins = [each for each in segmentIDs(targetNode) if name and labelName(target.GetSegment(each)) == name]
+    protected = [each for each in twins if not isUntouched(targetNode, each)]
+    if protected:
+        decision.kept += [target.GetSegment(each).GetName() for each in protected]
+        return
+    isOurs = isUntouched(decision.proposalNode, segmentID)
+    move = Move(_take(decision.proposalNode, segmentID), segmentID)
+    move.targetSegmentID = twins[0] if twins else target.GenerateUniqueSegmentID(segmentID)
+    if twins:
+        move.replaced = target.GetSegment(twins[0])
+        move.segment.SetName(move.replaced.GetName())
+        move.segment.SetColor(move.replaced.GetColor())
+        target.RemoveSegment(twins[0])
+    target.AddSegment(move.segment, move.targetSegmentID)
+    if isOurs:
+        stampSegment(targetNode, move.targetSegmentID)
+    move.fingerprint = fingerprint(targetNode, move.targetSegmentID)
+    decision.moves.append(move)
+
+
+def _takeBack(move: Move, targetNode: Any, undone: Decision) -> bool:
+    """Take an accepted segment out of the target again; False: a person changed or removed it since, so it stays."""
+    segmentID, target = move.targetSegmentID, targetNode.GetSegmentation()
+    if target.GetSegment(segmentID) is None:
+        return False
+    if isLocked(targetNode, segmentID) or fingerprint(targetNode, segmentID) != move.fingerprint:
+        undone.kept.append(target.GetSegment(segmentID).GetName())
+        return False
+    move.segment = _take(targetNode, segmentID)
+    if move.replaced is not None:
+        target.AddSegment(move.replaced, segmentID)
+    return True
+
+
+def _take(segmentationNode: Any, segmentID: str) -> Any:
+    """Remove a segment from a segmentation and return it with voxels of its own."""
+    segmentation = segmentationNode.GetSegmentation()
+    # Editing may have put several segments into one label map; removing one would erase it there.
+    segmentation.SeparateSegmentLabelmap(segmentID)
+    segment = segmentation.GetSegment(segmentID)
+    segmentation.RemoveSegment(segmentID)
+    return segment
+
+
+def _removeIfEmpty(proposalNode: Any) -> None:
+    if not segmentIDs(proposalNode):
+        slicer.mrmlScene.RemoveNode(proposalNode)
+
+
+def _bringBack(proposalNode: Any, beside: Optional[Any]) -> None:
+    """Put a removed proposal into the scene again."""
+    if proposalNode.GetScene() is None:
+        slicer.mrmlScene.AddNode(proposalNode)
+        proposalNode.CreateDefaultDisplayNodes()
+        if beside is not None:
+            placeBeside(proposalNode, beside)

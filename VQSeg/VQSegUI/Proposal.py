@@ -1,0 +1,77 @@
+"""A proposal: what the engine found in a scan, in a segmentation of its own beside the scan, until a person decides."""
+
+from __future__ import annotations
+
+from typing import Any, List
+
+import slicer
+from slicer.i18n import tr as _
+
+from VQSegUI import SceneBridge
+from VQSegUI.Segments import Label, isUntouched, makeSegment, stampSegment
+
+PROPOSAL_ATTRIBUTE = "VQSeg.Proposal"
+
+
+def createProposal(volumeNode: Any) -> Any:
+    """Return a new, empty proposal for a volume: reference geometry, transform and subject hierarchy are set."""
+    name = _("{volume} proposal").format(volume=volumeNode.GetName())
+    node = createSegmentation(name, beside=volumeNode)
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+    node.SetAttribute(PROPOSAL_ATTRIBUTE, "1")
+    return node
+
+
+def createSegmentationLike(segmentationNode: Any, name: str) -> Any:
+    """Return a new, empty segmentation of the same scan; works also when the scan was deleted."""
+    node = createSegmentation(name, beside=segmentationNode)
+    node.GetSegmentation().CopyConversionParameters(segmentationNode.GetSegmentation())
+    role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+    node.SetNodeReferenceID(role, segmentationNode.GetNodeReferenceID(role))
+    return node
+
+
+def createSegmentation(name: str, beside: Any) -> Any:
+    """Return a new, empty segmentation in the place and folder of another node."""
+    scene = beside.GetScene()
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", scene.GenerateUniqueName(name))
+    node.CreateDefaultDisplayNodes()
+    SceneBridge.placeBeside(node, beside)
+    return node
+
+
+def addLabel(proposalNode: Any, volumeNode: Any, label: Label, array: Any) -> str:
+    """Add one label of the engine's answer as a segment and return its ID.
+
+    Args:
+        array: ``(K, J, I)`` of 0 and 1 in the label's ``extent_ijk``.
+    """
+    labelmap = SceneBridge.makeLabelmap(array, label["extent_ijk"], volumeNode)
+    segmentation = proposalNode.GetSegmentation()
+    segmentID = segmentation.GenerateUniqueSegmentID(label["name"])
+    segmentation.AddSegment(makeSegment(label, labelmap), segmentID)
+    stampSegment(proposalNode, segmentID)
+    return segmentID
+
+
+def isProposal(node: Any) -> bool:
+    """Return whether a node is a proposal that waits for a decision."""
+    return node is not None and node.GetAttribute(PROPOSAL_ATTRIBUTE) == "1"
+
+
+def proposalsOf(volumeNode: Any) -> List[Any]:
+    """Return the proposals that wait for a decision about a volume."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+    return [node for node in nodes if isProposal(node) and node.GetNodeReference(role) is volumeNode]
+
+
+def isChangedByPerson(proposalNode: Any) -> bool:
+    """Return whether a person edited, locked or added a segment of a proposal."""
+    return not all(isUntouched(proposalNode, segmentID) for segmentID in segmentIDs(proposalNode))
+
+
+def segmentIDs(segmentationNode: Any) -> List[str]:
+    """Return the IDs of a segmentation's segments in their order."""
+    segmentation = segmentationNode.GetSegmentation()
+    return [segmentation.GetNthSegmentID(index) for index in range(segmentation.GetNumberOfSegments())]

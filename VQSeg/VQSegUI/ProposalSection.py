@@ -1,0 +1,162 @@
+"""The section in which a person accepts or rejects what was proposed."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, List, Optional
+
+import slicer
+from slicer.i18n import tr as _
+
+from VQSegUI import Proposal
+from VQSegUI.Decisions import Decision, Decisions
+from VQSegUI.Problem import Problem
+from VQSegUI.Resources import resourcePath
+from VQSegUI.Steps import Steps
+
+
+class ProposalSection:
+    """Proposal section of the panel.
+
+    Attributes:
+        widget: What is put into the panel.
+    """
+
+    def __init__(self, store: Any, log: Any, saveStateForUndo: Callable[[Any], None] = lambda _node: None) -> None:
+        """Make the section.
+
+        Args:
+            store: The panel's parameters.
+            log: The panel's log.
+            saveStateForUndo: Called with a segmentation node before VQSeg writes into it, so that an open Segment
+                Editor can take the change back too.
+        """
+        self._store, self._log, self._saveStateForUndo = store, log, saveStateForUndo
+        self._decisions = Decisions()
+        self._steps: Optional[Steps] = None
+        self.widget = slicer.util.loadUI(resourcePath("UI/ProposalSection.ui"))
+        self._ui = slicer.util.childWidgetVariables(self.widget)
+        self._connect()
+        self._onParametersChanged()
+
+    def setScene(self, scene: Any) -> None:
+        """Offer the nodes of a scene; decisions about another scene cannot be undone."""
+        self._decisions.forget()
+        self.widget.setMRMLScene(scene)
+
+    def release(self) -> None:
+        """Stop what is under way."""
+        if self._steps is not None:
+            self._steps.stop()
+
+    def show(self, proposalNode: Any) -> None:
+        """Show a new proposal."""
+        self._store.update(proposalNodeID=proposalNode.GetID())
+
+    def _connect(self) -> None:
+        ui = self._ui
+        ui.acceptAllButton.clicked.connect(self._onAcceptAll)
+        ui.acceptSelectedButton.clicked.connect(self._onAcceptSelected)
+        ui.rejectButton.clicked.connect(self._onReject)
+        ui.undoButton.clicked.connect(self._onUndo)
+        ui.segmentsTable.selectionChanged.connect(self._onSelectionChanged)
+        ui.targetSelector.currentNodeIDChanged.connect(self._onTargetChosen)
+        self._store.changed.connect(self._onParametersChanged)
+
+    def _onAcceptAll(self) -> None:
+        self._accept(Proposal.segmentIDs(self._proposal()))
+
+    def _onAcceptSelected(self) -> None:
+        self._accept(list(self._ui.segmentsTable.selectedSegmentIDs()))
+
+    def _accept(self, ids: List[str]) -> None:
+        proposal, target = self._proposal(), self._target()
+        if target is None:
+            target = self._newTarget(proposal)
+            self._store.update(segmentationNodeID=target.GetID())
+        self._saveStateForUndo(target)
+        outcome: List[Decision] = []
+
+        def work() -> Any:
+            for decision in self._decisions.accept(proposal, ids, target):
+                outcome[:] = [decision]
+                yield
+
+        self._steps = Steps(work())
+        self._steps.failed.connect(self._onFailed)
+        self._steps.finished.connect(lambda: self._onAccepted(outcome[-1] if outcome else None, target))
+        self._update()
+        self._steps.start()
+
+    def _onAccepted(self, decision: Optional[Decision], target: Any) -> None:
+        self._steps = None
+        sentences = [_("Accepted {count} segments into '{name}'.")] if decision is not None else []
+        values = {"count": len(decision.moves) if decision else 0, "name": target.GetName()}
+        self._say(" ".join([sentence.format(**values) for sentence in sentences] + _keptSentence(decision)))
+
+    def _onReject(self) -> None:
+        self._decisions.reject(self._proposal())
+        self._say(_("Rejected; Undo brings the proposal back."))
+
+    def _onUndo(self) -> None:
+        volumeID = self._store.parameters.inputVolumeID
+        volumeNode = slicer.mrmlScene.GetNodeByID(volumeID) if volumeID else None
+        undone = self._decisions.undo(volumeNode)
+        if undone.proposalNode.GetScene() is not None:
+            self._store.update(proposalNodeID=undone.proposalNode.GetID())
+        self._say(" ".join([_("Taken back."), *_keptSentence(undone)]))
+
+    def _onFailed(self, problem: Problem) -> None:
+        self._steps = None
+        self._log.add(problem.detail)
+        self._say(str(problem))
+
+    def _newTarget(self, proposal: Any) -> Any:
+        role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+        volumeNode = proposal.GetNodeReference(role)
+        name = volumeNode.GetName() if volumeNode is not None else _("VQSeg")
+        return Proposal.createSegmentationLike(proposal, _("{volume} segmentation").format(volume=name))
+
+    def _onTargetChosen(self, nodeID: str) -> None:
+        self._store.update(segmentationNodeID=nodeID or None)
+
+    def _onParametersChanged(self) -> None:
+        parameters = self._store.parameters
+        self._ui.targetSelector.setCurrentNodeID(parameters.segmentationNodeID or "")
+        self._ui.segmentsTable.setSegmentationNode(self._proposal())
+        self._ui.show3DButton.setSegmentationNode(self._proposal())
+        self._update()
+
+    def _onSelectionChanged(self, _selected: Any, _deselected: Any) -> None:
+        self._update()
+
+    def _say(self, text: str) -> None:
+        if text:
+            self._log.add(text)
+        self._update(text)
+
+    def _update(self, text: str = "") -> None:
+        ui, proposal = self._ui, self._proposal()
+        canDecide = proposal is not None and self._steps is None
+        selected = list(ui.segmentsTable.selectedSegmentIDs()) if proposal is not None else []
+        ui.acceptAllButton.enabled = ui.rejectButton.enabled = canDecide
+        ui.acceptSelectedButton.enabled = canDecide and bool(selected)
+        ui.undoButton.enabled = self._decisions.canUndo() and self._steps is None
+        ui.show3DButton.enabled = proposal is not None
+        waiting = _("'{name}' waits for your decision.").format(name=proposal.GetName()) if proposal is not None else ""
+        ui.proposalLabel.text = text or waiting or _("No proposal yet.")
+
+    def _proposal(self) -> Any:
+        nodeID = self._store.parameters.proposalNodeID
+        node = slicer.mrmlScene.GetNodeByID(nodeID) if nodeID else None
+        return node if Proposal.isProposal(node) else None
+
+    def _target(self) -> Any:
+        nodeID = self._store.parameters.segmentationNodeID
+        return slicer.mrmlScene.GetNodeByID(nodeID) if nodeID else None
+
+
+def _keptSentence(decision: Optional[Decision]) -> List[str]:
+    if decision is None or not decision.kept:
+        return []
+    sentence = _("Left as they are, because a person edited or locked them: {names}.")
+    return [sentence.format(names=", ".join(decision.kept))]

@@ -1,0 +1,222 @@
+"""The only code that turns MRML nodes into arrays with geometry, and back.
+
+Arrays are ``(K, J, I)`` = (slice, row, column); ``affineIjkToRas`` maps voxel indices ``(i, j, k, 1)`` to millimetres
+in RAS. An extent is ``[i0, i1, j0, j1, k0, k1]``, both ends included, as VTK has it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any, List, Optional, Sequence, Tuple
+
+import numpy as np
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+from VQSegUI.Problem import Problem
+
+Matrix = List[List[float]]
+Triple = Tuple[int, int, int]
+
+ORTHOGONAL_TOLERANCE = 1e-3
+"""Largest cosine between two axes of a scan that still counts as a right angle."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What is sent to the engine of a volume node; holds on to the voxels, not to the node.
+
+    Attributes:
+        nodeID: Volume node it was read from.
+        array: Voxels ``(K, J, I)``, a view of the node's own.
+        affineIjkToRas: Where the voxels lie in the patient.
+        revision: Changes whenever voxels or geometry change.
+        notes: What the person should know, one sentence each.
+    """
+
+    nodeID: str
+    array: np.ndarray
+    affineIjkToRas: Matrix
+    revision: Tuple[Any, ...]
+    notes: Tuple[str, ...] = ()
+
+
+def readScan(volumeNode: Any) -> Scan:
+    """Return the voxels and the place in the patient of a volume node.
+
+    A linear parent transform counts: the scan lies where it is shown. One that bends, or that would leave the axes at
+    other than right angles, is left out, and the result is placed under the same transform either way.
+
+    Raises:
+        Problem: The node holds no scan, or more than one value per voxel.
+    """
+    image = volumeNode.GetImageData()
+    if image is None or image.GetPointData().GetScalars() is None:
+        raise Problem(_("The volume holds no voxels; load a scan and choose it as input volume."))
+    components = image.GetNumberOfScalarComponents()
+    if components != 1:
+        sentence = _(
+            "The volume has {count} values per voxel, and only scans with one value per voxel can be segmented; "
+            "choose another volume, or extract one component with the Vector to Scalar Volume module."
+        )
+        raise Problem(sentence.format(count=components))
+    columns, rows, slices = image.GetDimensions()
+    array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(slices, rows, columns)
+    affine, notes = _affineInPatient(volumeNode)
+    notes += _sequenceNotes(volumeNode)
+    return Scan(volumeNode.GetID(), array, affine, scanRevision(volumeNode), tuple(notes))
+
+
+def scanRevision(volumeNode: Any) -> Tuple[Any, ...]:
+    """Return a value that changes whenever the voxels or the geometry of a volume node change."""
+    image = volumeNode.GetImageData()
+    scalars = image.GetPointData().GetScalars() if image is not None else None
+    if scalars is None:
+        return ()
+    # VTK counts modifications over all objects: no two arrays ever have the same time.
+    return (scalars.GetMTime(), *image.GetDimensions(), *itertools.chain(*_matrixRows(_ijkToRas(volumeNode))))
+
+
+def isSequenceFrame(volumeNode: Any) -> bool:
+    """Return whether a volume node shows one frame of a sequence after the other."""
+    return _sequenceBrowser(volumeNode) is not None
+
+
+def roiBox(roiNode: Any, volumeNode: Any) -> Tuple[Triple, Triple]:
+    """Return the smallest box of voxels ``(start, stop)``, stop excluded, both ``(K, J, I)``, around a markups ROI.
+
+    Raises:
+        Problem: The ROI does not touch the scan.
+    """
+    objectToWorld, size = roiNode.GetObjectToWorldMatrix(), roiNode.GetSize()
+    toIjk = np.linalg.inv(np.array(_worldAffine(volumeNode) or _matrixRows(_ijkToRas(volumeNode))))
+    corners = []
+    for signs in itertools.product((-0.5, 0.5), repeat=3):
+        corner = [sign * length for sign, length in zip(signs, size)] + [1.0]
+        corners.append((toIjk @ np.array(objectToWorld.MultiplyPoint(corner)))[:3])
+    dimensions = np.array(volumeNode.GetImageData().GetDimensions())
+    start = np.clip(np.floor(np.min(corners, axis=0) + 0.5), 0, dimensions).astype(int)
+    stop = np.clip(np.ceil(np.max(corners, axis=0) + 0.5), 0, dimensions).astype(int)
+    if (start >= stop).any():
+        raise Problem(_("The ROI does not touch the scan; move it over the scan, or choose no ROI."))
+    return tuple(int(value) for value in start[::-1]), tuple(int(value) for value in stop[::-1])
+
+
+def makeLabelmap(array: np.ndarray, extentIjk: Sequence[int], volumeNode: Any) -> Any:
+    """Return a ``(K, J, I)`` array of 0 and 1 as an image at its place in a volume's voxel grid."""
+    labelmap = slicer.vtkOrientedImageData()
+    labelmap.SetExtent(*[int(value) for value in extentIjk])
+    scalars = numpy_to_vtk(np.ascontiguousarray(array, dtype=np.uint8).ravel(), deep=True)
+    scalars.SetName("ImageScalars")
+    labelmap.GetPointData().SetScalars(scalars)
+    labelmap.SetImageToWorldMatrix(_ijkToRas(volumeNode))
+    return labelmap
+
+
+def readSegment(segmentationNode: Any, segmentID: str) -> Tuple[np.ndarray, List[int], Matrix]:
+    """Return a segment as ``(K, J, I)`` booleans cropped to what is drawn, its extent, and its voxels' place.
+
+    An empty segment gives an array without voxels and an empty list.
+    """
+    name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+    segment = segmentationNode.GetSegmentation().GetSegment(segmentID)
+    labelmap = segment.GetRepresentation(name)
+    scalars = labelmap.GetPointData().GetScalars() if labelmap is not None else None
+    if scalars is None or scalars.GetNumberOfTuples() == 0:
+        return np.zeros((0, 0, 0), dtype=bool), [], []
+    extent, (columns, rows, slices) = labelmap.GetExtent(), labelmap.GetDimensions()
+    drawn = vtk_to_numpy(scalars).reshape(slices, rows, columns) == segment.GetLabelValue()
+    box = _drawnBox(drawn)
+    if box is None:
+        return np.zeros((0, 0, 0), dtype=bool), [], []
+    starts = (extent[4], extent[2], extent[0])
+    ends = [(start + part.start, start + part.stop - 1) for start, part in zip(starts, box)]
+    matrix = vtk.vtkMatrix4x4()
+    labelmap.GetImageToWorldMatrix(matrix)
+    return drawn[box], [value for pair in reversed(ends) for value in pair], _matrixRows(matrix)
+
+
+def placeBeside(node: Any, volumeNode: Any) -> None:
+    """Put a node under the parent transform and into the subject hierarchy folder (study) of a volume."""
+    node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
+    item, beside = hierarchy.GetItemByDataNode(node), hierarchy.GetItemByDataNode(volumeNode)
+    parent = hierarchy.GetItemParent(beside) if beside else hierarchy.GetSceneItemID()
+    if item:
+        hierarchy.SetItemParent(item, parent)
+    else:
+        hierarchy.CreateItem(parent, node)
+
+
+def shownVolume() -> Optional[Any]:
+    """Return the volume that the slice views show, or None."""
+    nodeID = slicer.app.applicationLogic().GetSelectionNode().GetActiveVolumeID()
+    return slicer.mrmlScene.GetNodeByID(nodeID) if nodeID else None
+
+
+def _affineInPatient(volumeNode: Any) -> Tuple[Matrix, List[str]]:
+    """Return the matrix that is sent for a volume, and what to say about it."""
+    own, transform = _matrixRows(_ijkToRas(volumeNode)), volumeNode.GetParentTransformNode()
+    if transform is None:
+        return own, []
+    shown = _worldAffine(volumeNode)
+    if shown is None or not _hasRightAngles(shown):
+        return own, [_("The scan's transform bends or shears it, so it was segmented as it was before the transform.")]
+    return shown, []
+
+
+def _worldAffine(volumeNode: Any) -> Optional[Matrix]:
+    """Return voxel indices to world millimetres, or None under a transform that is not linear."""
+    own, transform = _ijkToRas(volumeNode), volumeNode.GetParentTransformNode()
+    if transform is None:
+        return _matrixRows(own)
+    if not transform.IsTransformToWorldLinear():
+        return None
+    toWorld, product = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
+    transform.GetMatrixTransformToWorld(toWorld)
+    vtk.vtkMatrix4x4.Multiply4x4(toWorld, own, product)
+    return _matrixRows(product)
+
+
+def _hasRightAngles(affine: Matrix) -> bool:
+    axes = np.array(affine)[:3, :3]
+    axes = axes / np.linalg.norm(axes, axis=0)
+    return bool(np.abs(axes.T @ axes - np.eye(3)).max() < ORTHOGONAL_TOLERANCE)
+
+
+def _sequenceNotes(volumeNode: Any) -> List[str]:
+    """Say which frame is segmented when the volume shows one of a sequence."""
+    browser = _sequenceBrowser(volumeNode)
+    if browser is None:
+        return []
+    sentence = _("The volume shows a sequence; only frame {frame} of {count}, the one shown, was segmented.")
+    return [sentence.format(frame=browser.GetSelectedItemNumber() + 1, count=browser.GetNumberOfItems())]
+
+
+def _sequenceBrowser(volumeNode: Any) -> Any:
+    return slicer.modules.sequences.logic().GetFirstBrowserNodeForProxyNode(volumeNode)
+
+
+def _drawnBox(drawn: np.ndarray) -> Optional[Tuple[slice, slice, slice]]:
+    """Return the slices of the bounding box of True voxels, or None; slices first, which makes the rest small."""
+    box: List[slice] = []
+    for axis in range(3):
+        others = tuple(other for other in range(3) if other != axis)
+        hits = np.flatnonzero(drawn[tuple(box)].any(axis=others))
+        if hits.size == 0:
+            return None
+        box.append(slice(int(hits[0]), int(hits[-1]) + 1))
+    return box[0], box[1], box[2]
+
+
+def _ijkToRas(volumeNode: Any) -> Any:
+    matrix = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASMatrix(matrix)
+    return matrix
+
+
+def _matrixRows(matrix: Any) -> Matrix:
+    return [[matrix.GetElement(row, column) for column in range(4)] for row in range(4)]

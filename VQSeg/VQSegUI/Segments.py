@@ -1,0 +1,93 @@
+"""Segments that VQSeg made: name, color, terminology, a stable label value, and whether a person changed them since."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, Dict, Optional
+
+import numpy as np
+import slicer
+import vtk
+
+from VQSegUI.SceneBridge import readSegment
+
+LABEL_VALUE_TAG = "VQSeg.LabelValue"
+LABEL_NAME_TAG = "VQSeg.LabelName"
+STAMP_TAG = "VQSeg.Stamp"
+TERMINOLOGY_CONTEXT = "Segmentation category and type - 3D Slicer General Anatomy list"
+REGION_CONTEXT = "Anatomic codes - DICOM master list"
+TISSUE = {"scheme": "SCT", "value": "85756007", "meaning": "Tissue"}
+
+Label = Dict[str, Any]
+"""A label as the engine describes it: value, name, color, category, type, modifier."""
+
+
+def makeSegment(label: Label, labelmap: Any) -> Any:
+    """Return a segment for a label of the engine."""
+    segment = slicer.vtkSegment()
+    segment.SetName(label["name"])
+    segment.SetColor(*[part / 255.0 for part in label["color"]])
+    # A tag works in every Slicer version; SetTerminology came with 5.10.
+    segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), terminologyEntry(label))
+    segment.SetTag(LABEL_VALUE_TAG, str(label["value"]))
+    segment.SetTag(LABEL_NAME_TAG, label["name"])
+    name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+    segment.AddRepresentation(name, labelmap)
+    return segment
+
+
+def terminologyEntry(label: Label) -> str:
+    """Return a label's SNOMED codes the way Slicer's terminologies write them."""
+    codes = [label.get(part) or {} for part in ("category", "type", "modifier")]
+    if not label.get("category") or not label.get("type"):
+        codes = [TISSUE, TISSUE, {}]  # what Slicer gives a segment nobody described; DICOM export needs both
+    words = ["^".join(code.get(key, "") for key in ("scheme", "value", "meaning")) for code in codes]
+    return "~".join([TERMINOLOGY_CONTEXT, *words, REGION_CONTEXT, "^^", "^^"])
+
+
+def readTag(segment: Any, name: str) -> str:
+    """Return a segment's tag, empty when it has none."""
+    value = vtk.reference("")
+    return str(value) if segment.GetTag(name, value) else ""
+
+
+def labelValue(segment: Any) -> Optional[int]:
+    """Return the label value a segment stands for, however it was renamed or moved; None: not made by VQSeg."""
+    text = readTag(segment, LABEL_VALUE_TAG)
+    return int(text) if text.isdigit() else None
+
+
+def labelName(segment: Any) -> str:
+    """Return the engine's name of the structure a segment stands for, however it was renamed; empty: not VQSeg's."""
+    return readTag(segment, LABEL_NAME_TAG)
+
+
+def stampSegment(segmentationNode: Any, segmentID: str) -> None:
+    """Remember in the segment what it looks like now; the scene file keeps it."""
+    segment = segmentationNode.GetSegmentation().GetSegment(segmentID)
+    segment.SetTag(STAMP_TAG, fingerprint(segmentationNode, segmentID))
+
+
+def isUntouched(segmentationNode: Any, segmentID: str) -> bool:
+    """Return whether VQSeg made this segment and no voxel changed since; only such segments may be replaced."""
+    stamp = readTag(segmentationNode.GetSegmentation().GetSegment(segmentID), STAMP_TAG)
+    if not stamp or isLocked(segmentationNode, segmentID):
+        return False
+    return stamp == fingerprint(segmentationNode, segmentID)
+
+
+def isLocked(segmentationNode: Any, segmentID: str) -> bool:
+    """Return whether a person marked the segment as completed in the segments table."""
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    return logic.GetSegmentStatus(segmentationNode.GetSegmentation().GetSegment(segmentID)) == logic.Completed
+
+
+def fingerprint(segmentationNode: Any, segmentID: str) -> str:
+    """Return a checksum of a segment's voxels and of where they lie, whatever layer or file they were in meanwhile."""
+    drawn, extent, matrix = readSegment(segmentationNode, segmentID)
+    if not extent:
+        return "empty"
+    firstVoxel = np.array(matrix) @ np.array([extent[0], extent[2], extent[4], 1.0])
+    place = ",".join(f"{value:.2f}" for value in [*firstVoxel[:3], *np.array(matrix)[:3, :3].ravel()])
+    place = place.replace("-0.00", "0.00")
+    return f"{zlib.crc32(np.packbits(drawn).tobytes()):08x} {drawn.shape} {place}"

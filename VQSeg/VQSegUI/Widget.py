@@ -1,0 +1,90 @@
+"""The panel: puts the sections together and passes on what happens to the scene and the module."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import slicer
+from slicer.util import VTKObservationMixin
+
+from VQSegUI.Engine import STOPPED
+from VQSegUI.EngineSection import EngineSection
+from VQSegUI.EngineSource import EngineLink
+from VQSegUI.Log import Log
+from VQSegUI.Logic import VQSegLogic
+from VQSegUI.LogSection import LogSection
+from VQSegUI.ParameterStore import ParameterStore
+from VQSegUI.ProposalSection import ProposalSection
+from VQSegUI.SegmentSection import SegmentSection
+
+
+class Widget(VTKObservationMixin):
+    """Contents of the module panel.
+
+    Attributes:
+        logic: Shared with scripts.
+        sections: The sections in the order they are shown; each has a ``widget``.
+    """
+
+    def __init__(self, layout: Any, logic: Optional[VQSegLogic] = None) -> None:
+        """Draw the panel; nothing is started.
+
+        Args:
+            layout: Layout of the module panel.
+            logic: Made when none is given.
+        """
+        super().__init__()
+        self.logic = logic or VQSegLogic()
+        self._store, log = ParameterStore(slicer.mrmlScene), Log()
+        self._segment = SegmentSection(self.logic, self._store, log)
+        self._proposal = ProposalSection(self._store, log)
+        self._engine = EngineSection(self.logic.source.install, self.logic.source.settings)
+        self._link = EngineLink(self.logic.source, self.logic.engine, self._engine.engineChanged)
+        self.sections = [self._engine, self._segment, self._proposal, LogSection(log, self.logic.engine)]
+        for section in self.sections:
+            layout.addWidget(section.widget)
+        layout.addStretch(1)
+        self._segment.proposed.connect(self._proposal.show)
+        self._observeScene()
+        self._followScene()
+
+    def enter(self) -> None:
+        """The person opened the module: get the engine warm while they choose a scan."""
+        self._engine.enter()
+        self._segment.chooseShownVolume()
+        if self.logic.engine.state == STOPPED:
+            self.logic.engine.start()
+
+    def exit(self) -> None:
+        """The person went to another module: what runs goes on."""
+
+    def addModelFile(self, path: str) -> None:
+        """Add and choose a model file that was dropped on Slicer or opened."""
+        self._segment.models.addFile(path)
+
+    def cleanup(self) -> None:
+        """Slicer quits or the module is reloaded."""
+        for section in self.sections:
+            section.release()
+            section.setScene(None)
+        self._link.release()
+        self.removeObservers()
+        self._store.detach()
+        self.logic.engine.stopNow()
+
+    def _observeScene(self) -> None:
+        scene = slicer.mrmlScene
+        self.addObserver(scene, slicer.vtkMRMLScene.StartCloseEvent, self._onSceneStartClose)
+        self.addObserver(scene, slicer.vtkMRMLScene.EndCloseEvent, self._onSceneReplaced)
+        self.addObserver(scene, slicer.vtkMRMLScene.EndImportEvent, self._onSceneReplaced)
+
+    def _onSceneStartClose(self, _caller: Any, _event: Any) -> None:
+        self._store.detach()
+
+    def _onSceneReplaced(self, _caller: Any, _event: Any) -> None:
+        self._followScene()
+
+    def _followScene(self) -> None:
+        self._store.attach()
+        for section in self.sections:
+            section.setScene(slicer.mrmlScene)

@@ -1,0 +1,1 @@
+"""Parts of the VQSeg panel, one small file each; see ARCHITECTURE.md."""

@@ -1,0 +1,123 @@
+"""What can be asked about one scan; the model that was used last stays in memory, on its device."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from VQSegLib.output_checks import check_output_file
+from VQSegLib.resources import find_model
+from VQSegLib.service_results import OnProgress, SegmentationResult, SegmentedVolume, measure_labels
+
+if TYPE_CHECKING:
+    from VQSegLib.box import Box
+    from VQSegLib.models.checkpoint import Model
+    from VQSegLib.volume import Volume
+
+
+class ScanService:
+    """Answers requests about one scan."""
+
+    def __init__(self) -> None:
+        self._models: dict[Path, Model] = {}
+
+    def segment(
+        self,
+        image: Path,
+        model: str,
+        output: Path,
+        *,
+        device: str = "auto",
+        overwrite: bool = False,
+        on_progress: OnProgress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> SegmentationResult:
+        """Segment a scan and write the label map in the scan's own geometry.
+
+        Args:
+            image: Image file or DICOM folder.
+            model: Path of a model file or name of a shipped model.
+            output: Label map to write.
+            device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<n>``.
+            overwrite: Replace ``output`` if it exists.
+            on_progress: Told how far the work is.
+            cancelled: Polled between batches.
+
+        Raises:
+            UserError: One sentence about the image, the model, the device or the output; nothing was written.
+            Cancelled: ``cancelled`` answered True; nothing was written.
+        """
+        from VQSegLib.image_files import WRITABLE_SUFFIXES, load_volume, save_label_map
+
+        started = time.perf_counter()
+        check_output_file(output, WRITABLE_SUFFIXES, source=image, overwrite=overwrite)
+        segmented = self.segment_volume(
+            load_volume(image), model, device=device, on_progress=on_progress, cancelled=cancelled
+        )
+        save_label_map(output, segmented.label_map)
+        card = segmented.model.card
+        return SegmentationResult(
+            output=str(output),
+            model=card.name,
+            model_sha256=segmented.model.sha256,
+            device=segmented.device,
+            precision=segmented.precision,
+            seconds=round(time.perf_counter() - started, 3),
+            notes=segmented.notes,
+            labels=measure_labels(segmented.label_map, card.labels),
+        )
+
+    def segment_volume(
+        self,
+        volume: Volume,
+        model: str,
+        *,
+        roi: Box | None = None,
+        device: str = "auto",
+        on_progress: OnProgress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> SegmentedVolume:
+        """Segment a scan that is in memory.
+
+        Args:
+            volume: CT in HU, in any orientation.
+            model: Path of a model file or name of a shipped model.
+            roi: Box of voxel indices of ``volume``; outside of it the result is background.
+            device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<n>``.
+            on_progress: Told how far the work is.
+            cancelled: Polled between batches.
+
+        Raises:
+            UserError: One sentence about the model, the device or the region.
+            Cancelled: ``cancelled`` answered True.
+        """
+        started = time.perf_counter()
+        path = find_model(model)
+        if on_progress is not None and path not in self._models:
+            on_progress(0.0, "Loading the model", None)
+        loaded = self._load_model(path)
+        loaded_at = time.perf_counter()
+
+        from VQSegLib.inference.predictor import Predictor
+
+        predictor = Predictor(loaded, device=device)
+        prediction = predictor.predict(volume, roi=roi, on_progress=on_progress, cancelled=cancelled)
+        return SegmentedVolume(
+            label_map=prediction.label_map,
+            model=loaded,
+            device=prediction.device,
+            precision=prediction.precision,
+            seconds=time.perf_counter() - started,
+            seconds_by_stage={"Loading the model": loaded_at - started, **prediction.seconds_by_stage},
+            notes=prediction.notes,
+        )
+
+    def _load_model(self, path: Path) -> Model:
+        """Load a model once; a model file never changes after it is written."""
+        from VQSegLib.models.checkpoint import load_checkpoint
+
+        if path not in self._models:
+            self._models = {path: load_checkpoint(path)}
+        return self._models[path]

@@ -1,0 +1,190 @@
+"""What the worker can be asked: parameters in, service called, answer out."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from VQSegLib import __version__
+from VQSegLib.errors import UserError
+from VQSegLib.label_crops import crop_labels
+from VQSegLib.models.card import INTENDED_USE
+from VQSegLib.service import Service
+from VQSegLib.service_results import SegmentedVolume
+from VQSegLib.wire import PROTOCOL, WireArray
+from VQSegLib.worker.arrays import BoxParams, Params, to_numpy, to_wire_label
+from VQSegLib.worker.job import Job
+from VQSegLib.worker.volumes import ReceivedVolume, VolumeStore
+
+Answer = dict[str, Any]
+Work = Callable[[Job], Answer]
+"""A long request whose parameters are fine; it reports to the job and asks it whether to stop."""
+
+Side = Annotated[int, Field(ge=1)]
+Row = tuple[float, float, float, float]
+VoxelType = Literal["|u1", "|i1", "<u2", "<i2", "<u4", "<i4", "<f4", "<f8"]
+
+
+class InitializeParams(Params):
+    """Parameters of ``initialize``."""
+
+    client: str
+    protocol: int
+
+
+class NoParams(Params):
+    """A request without parameters."""
+
+
+class ListModelsParams(Params):
+    """Parameters of ``models/list``; without a folder the shipped models are listed."""
+
+    folder: str | None = None
+
+
+class ShowModelParams(Params):
+    """Parameters of ``models/show``."""
+
+    model: str
+
+
+class GeometryParams(Params):
+    """Shape and place of a scan."""
+
+    shape_kji: tuple[Side, Side, Side]
+    affine_ijk_to_ras: tuple[Row, Row, Row, Row]
+
+
+class OpenVolumeParams(Params):
+    """Parameters of ``volume/open``."""
+
+    geometry: GeometryParams
+    dtype: VoxelType
+
+
+class SlabParams(Params):
+    """Parameters of ``volume/slab``."""
+
+    volume: str
+    start_k: Annotated[int, Field(ge=0)]
+    array: WireArray
+
+
+class CloseVolumeParams(Params):
+    """Parameters of ``volume/close``."""
+
+    volume: str
+
+
+class SegmentParams(Params):
+    """Parameters of ``segment``."""
+
+    volume: str
+    model: str
+    device: str = "auto"
+    roi: BoxParams | None = None
+
+
+class Requests:
+    """The methods of the worker, by name.
+
+    Attributes:
+        slow_start: Methods that need the heavy packages; they do not hold up the quick ones.
+        quick: Methods that answer in milliseconds, in the order they are asked.
+        long: Methods that return the work to do, one at a time.
+    """
+
+    def __init__(self, service: Service) -> None:
+        """Serve a service."""
+        self._service = service
+        self._volumes = VolumeStore()
+        self.slow_start: dict[str, Callable[[dict[str, Any]], Answer]] = {"initialize": self._initialize}
+        self.quick: dict[str, Callable[[dict[str, Any]], Answer]] = {
+            "models/list": self._list_models,
+            "models/show": self._show_model,
+            "volume/open": self._open_volume,
+            "volume/slab": self._put_slab,
+            "volume/close": self._close_volume,
+        }
+        self.long: dict[str, Callable[[dict[str, Any]], Work]] = {"segment": self._segment}
+
+    def _initialize(self, params: dict[str, Any]) -> Answer:
+        asked = InitializeParams.model_validate(params)
+        if asked.protocol != PROTOCOL:
+            msg = (
+                f"The engine (version {__version__}) speaks protocol {PROTOCOL}, but '{asked.client}' asks for "
+                f"{asked.protocol}; install the same version of VQSeg on both sides."
+            )
+            raise UserError(msg)
+        devices = self._service.list_devices()
+        available = [{"id": one.id, "name": one.name, "memory_bytes": one.memory_bytes} for one in devices]
+        return {
+            "protocol": PROTOCOL,
+            "version": __version__,
+            "python": platform.python_version(),
+            "host": platform.node(),
+            "device": {"default": devices[0].id, "available": available},
+            "capabilities": sorted([*self.slow_start, *self.quick, *self.long, "shutdown"]),
+            "research_use": INTENDED_USE,
+        }
+
+    def _list_models(self, params: dict[str, Any]) -> Answer:
+        folder = ListModelsParams.model_validate(params).folder
+        found = self._service.describe_models(None if folder is None else Path(folder))
+        return {"models": [model.model_dump(mode="json") for model in found]}
+
+    def _show_model(self, params: dict[str, Any]) -> Answer:
+        card = self._service.show_model(ShowModelParams.model_validate(params).model)
+        return {"card": card.model_dump(mode="json")}
+
+    def _open_volume(self, params: dict[str, Any]) -> Answer:
+        asked = OpenVolumeParams.model_validate(params)
+        affine = np.array(asked.geometry.affine_ijk_to_ras, np.float64)
+        return {"volume": self._volumes.open(ReceivedVolume(asked.geometry.shape_kji, affine, asked.dtype))}
+
+    def _put_slab(self, params: dict[str, Any]) -> Answer:
+        asked = SlabParams.model_validate(params)
+        volume = self._volumes.find(asked.volume)
+        volume.put(asked.start_k, to_numpy(asked.array))
+        return {"received_slices": volume.received_slices}
+
+    def _close_volume(self, params: dict[str, Any]) -> Answer:
+        self._volumes.close(CloseVolumeParams.model_validate(params).volume)
+        return {}
+
+    def _segment(self, params: dict[str, Any]) -> Work:
+        asked = SegmentParams.model_validate(params)
+        volume = self._volumes.find(asked.volume)
+        roi = None if asked.roi is None else asked.roi.to_box()
+
+        def work(job: Job) -> Answer:
+            job.report(0.0, "Checking the scan")
+            segmented = self._service.segment_volume(
+                volume.get(),
+                asked.model,
+                roi=roi,
+                device=asked.device,
+                on_progress=job.report,
+                cancelled=job.is_cancelled,
+            )
+            return describe_segmentation(segmented)
+
+        return work
+
+
+def describe_segmentation(segmented: SegmentedVolume) -> Answer:
+    """Return the answer to ``segment``: every label as a cropped mask."""
+    crops = crop_labels(segmented.label_map.array, segmented.model.labels)
+    return {
+        "labels": [to_wire_label(crop) for crop in crops],
+        "seconds": round(segmented.seconds, 3),
+        "seconds_by_stage": {stage: round(seconds, 3) for stage, seconds in segmented.seconds_by_stage.items()},
+        "device": segmented.device,
+        "precision": segmented.precision,
+        "notes": list(segmented.notes),
+    }
