@@ -29,6 +29,7 @@ SMALL = (
     "network.quantizer.codebook_size=8",
     "network.quantizer.code_dim=4",
     "device.accelerator=cpu",
+    "device.threads=1",
 )
 SETTINGS = [part for setting in SMALL for part in ("--set", setting)]
 
@@ -83,7 +84,7 @@ def test_wrong_request_is_refused(
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot send Ctrl-C to a single process group")
 def test_ctrl_c_as_a_terminal_sends_it_saves_the_state_and_the_run_goes_on(run_process, project: Path) -> None:
     run = project / "runs" / "first"
-    settings = [*SETTINGS, "--set", "data.workers=1", "--set", "max_steps=60", "--set", "validation_interval=60"]
+    settings = [*SETTINGS, "--set", "data.workers=1", "--set", "max_steps=30", "--set", "validation_interval=30"]
     command = [sys.executable, "-m", "VQSegLib.cli", "train", str(project), "--output", str(run), *settings]
     process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True)
     while not (run / "events.jsonl").exists() or not (run / "events.jsonl").stat().st_size:
@@ -95,4 +96,4 @@ def test_ctrl_c_as_a_terminal_sends_it_saves_the_state_and_the_run_goes_on(run_p
     assert "--resume" in told
     result = run_process("train", project, "--output", run, "--resume", "--json")
     assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout)["best_step"] == 60
+    assert json.loads(result.stdout)["best_step"] == 30

@@ -10,7 +10,7 @@ import torch
 from VQSegLib.methods import METHODS, AnyMethodConfig, Method
 from VQSegLib.methods.base import Batch, MethodConfig
 from VQSegLib.methods.supervised import SupervisedConfig
-from VQSegLib.methods.vqseg_config import PRESETS, VQSegConfig, release_preset
+from VQSegLib.methods.vqseg_config import VQSegConfig, release_preset
 
 CONFIGS: dict[str, AnyMethodConfig] = {
     "supervised": SupervisedConfig(ema_decay=0.9),
@@ -38,9 +38,8 @@ def step(method: Method, batch: Batch, number: int = AFTER_RAMPUP) -> tuple[torc
     return loss, dict(logs)
 
 
-def test_every_method_and_preset_is_tested_here() -> None:
+def test_every_method_is_tested_here() -> None:
     assert {config.name for config in CONFIGS.values()} == set(METHODS)
-    assert set(PRESETS) == {"vqseg-paper", "vqseg-release"}
 
 
 @pytest.mark.parametrize("name", sorted(CONFIGS))
@@ -100,6 +99,21 @@ def test_the_teacher_gets_no_gradient_and_moves_only_after_a_step(
     assert all(p.grad is None and not p.requires_grad for p in method.teacher.parameters())
     assert all(torch.equal(value, before[key]) for key, value in method.teacher.state_dict().items())
     assert method.inference_network() is method.teacher
+
+
+def test_the_teachers_codebook_follows_the_students(make_method: MakeMethod, make_batch: MakeBatch) -> None:
+    """Codes that no gradient trains are buffers: averaged like weights, or the teacher keeps random ones."""
+    method = build("vqseg-ema-codebook", make_method)
+    assert method.teacher is not None
+    start = method.teacher.quantizer.codebook.clone()
+    for number in range(3, 8):
+        step(method, make_batch(), number)
+        method.after_step(number)
+    student, teacher = method.student.quantizer.codebook, method.teacher.quantizer.codebook
+    assert float((teacher - student).norm()) < float((start - student).norm())
+    assert not torch.equal(teacher, start)
+    assert not torch.equal(teacher, student)
+    assert bool(method.teacher.quantizer.initialized)
 
 
 @pytest.mark.parametrize("name", TWO_STREAM)

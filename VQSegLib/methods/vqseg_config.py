@@ -105,7 +105,3 @@ def release_preset() -> VQSegConfig:
         vq_weight=0.1,
         usage_weight=0.1,
     )
-
-
-PRESETS = {"vqseg-paper": VQSegConfig, "vqseg-release": release_preset}
-"""Presets by the name used in configuration files and on the command line."""
