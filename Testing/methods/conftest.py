@@ -1,4 +1,7 @@
-"""Tiny networks and batches on which methods take a step in milliseconds."""
+"""Tiny networks and batches on which methods take a step in milliseconds.
+
+Group norm keeps the patches of a batch apart, so that a test can change one view and see what depends on it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from VQSegLib.models.network import build_network
 NETWORK = NetworkConfig.model_validate(
     {
         "num_classes": 2,
-        "encoder": {"kind": "conv", "channels": (8, 16), "strides": ((1, 1), (2, 2))},
+        "encoder": {"kind": "conv", "channels": (8, 16), "strides": ((1, 1), (2, 2)), "norm": "group"},
         "quantizer": {"codebook_size": 16, "code_dim": 4},
     }
 )

@@ -61,8 +61,9 @@ def test_each_row_of_the_ablation_trains_a_step(row: str, make_method: MakeMetho
 def test_the_release_loss_by_hand(make_method: MakeMethod, make_batch: MakeBatch) -> None:
     """(5 L_x + L_u) / 2 + 0.1 (L_vq + L_use), with L_u the mean of two strong views, confident voxels over all."""
     config = release_preset().model_copy(update={"confidence_threshold": 0.6, "code_perturbation": NO_CHANGE})
-    method, batch = make_method(config), make_batch(strong_views=2)
-    network = method.student
+    # Codes as wide as the features, as in the release: nothing normalizes the latents over the batch.
+    method = make_method(config, quantizer={"codebook_size": 16, "code_dim": 16})
+    batch, network = make_batch(strong_views=2), method.student
     with torch.no_grad():
         # A head that is sure of some voxels and not of others, in student and teacher alike.
         network.segmentation_decoder.head.weight.mul_(4)
@@ -94,8 +95,8 @@ def test_the_release_loss_by_hand(make_method: MakeMethod, make_batch: MakeBatch
 def test_the_papers_loss_by_hand(make_method: MakeMethod, make_batch: MakeBatch) -> None:
     """L_seg and L_rec of labeled patches, half strong view and half perturbed code, L_rec of unlabeled ones, L_vq."""
     config = VQSegConfig(code_perturbation=NO_CHANGE, qpm_warmup=0, consistency_weight=2)
-    method, batch = make_method(config), make_batch()
-    network = method.student
+    method = make_method(config, quantizer={"codebook_size": 16, "code_dim": 16})
+    batch, network = make_batch(), method.student
     with torch.no_grad():
         pseudo = network(batch.unlabeled_weak).argmax(1)
         terms = {
@@ -296,3 +297,13 @@ def test_the_alignment_weight_grows_over_a_tenth_of_training(
     assert values[0] == pytest.approx(values[3] / 10, rel=1e-5)
     assert values[1] == pytest.approx(values[3] / 2, rel=1e-5)
     assert values[2] == pytest.approx(values[3], rel=1e-5)
+
+
+def test_pretraining_looks_at_labeled_patches_alone(make_method: MakeMethod, make_batch: MakeBatch) -> None:
+    method, batch = make_method(VQSegConfig(pretraining_steps=5)), make_batch()
+    changed = batch._replace(unlabeled_weak=batch.unlabeled_weak + 1, unlabeled_strong=batch.unlabeled_strong + 1)
+    (loss, logs), (same, _) = step(method, batch, 4), step(method, changed, 4)
+    assert value(loss) == value(same)
+    assert "loss/reconstruction" in logs
+    assert "loss/consistency" not in logs
+    assert "loss/consistency" in step(method, batch, 5)[1]

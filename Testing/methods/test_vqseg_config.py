@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from VQSegLib.methods.vqseg_config import PRESETS, VQSegConfig, release_preset
+from VQSegLib.methods.vqseg_config import VQSegConfig, release_preset
 from VQSegLib.models.config import NetworkConfig
 
 
@@ -42,8 +42,7 @@ def test_the_network_follows_the_switches() -> None:
 
 
 def test_presets_hold_the_published_numbers() -> None:
-    paper, release = PRESETS["vqseg-paper"](), PRESETS["vqseg-release"]()
-    assert paper == VQSegConfig()
+    paper, release = VQSegConfig(), release_preset()
     assert (paper.code_perturbation.perturbation_rate, paper.ema_decay, paper.consistency_weight) == (0.7, 0.99, 1)
     assert (paper.alignment_weight, paper.segmentation_loss, paper.confidence_threshold) == (5, "ce", None)
     assert (release.code_perturbation.perturbation_rate, release.ema_decay) == (0.1, 0.996)

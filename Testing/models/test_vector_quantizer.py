@@ -120,11 +120,6 @@ def test_indices_lead_back_to_the_features(kind: str, code_dim: int) -> None:
     assert torch.allclose(quantizer.requantize(result.latents, codes), result.quantized, atol=1e-6)
 
 
-def test_projected_latents_have_length_one() -> None:
-    latents = build("simvq", dim=12, code_dim=4)(100 * features(2, 12, 5, 5)).latents
-    assert torch.allclose(latents.norm(dim=-1), torch.ones(2, 5, 5), atol=1e-5)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("code_dim", [6, 4])
 def test_a_slice_and_a_volume_of_one_slice_give_the_same(kind: str, code_dim: int) -> None:

@@ -80,7 +80,7 @@ class VQSeg(Method):
     def forward(self, batch: Batch, step: int) -> StepResult:
         """Return the whole objective for one batch."""
         logs: dict[str, float] = {}
-        if step < self.config.pretraining_steps:
+        if not self.config.needs_unlabeled(step):
             views = self._encode([batch.labeled])
             terms = {"loss/supervised": self.config.labeled_weight * self._supervised(views, batch)}
             terms |= self._reconstruction(views, 0)

@@ -70,6 +70,10 @@ class VQSegConfig(MethodConfig):
         """Whether the student encodes the weak view of unlabeled patches."""
         return (self.qpm and self.qpm_on == "weak") or self.dual_branch or self.pfa
 
+    def needs_unlabeled(self, step: int) -> bool:
+        """Return whether pretraining on labeled patches is over."""
+        return step >= self.pretraining_steps
+
     def adapt_network(self, network: NetworkConfig) -> NetworkConfig:
         """Return the network with quantizer and image decoder as the switches say."""
         quantizer = network.quantizer if self.vq else None
@@ -101,7 +105,3 @@ def release_preset() -> VQSegConfig:
         vq_weight=0.1,
         usage_weight=0.1,
     )
-
-
-PRESETS = {"vqseg-paper": VQSegConfig, "vqseg-release": release_preset}
-"""Presets by the name used in configuration files and on the command line."""

@@ -51,7 +51,7 @@ class BatchDataset(Dataset[Batch]):
         rng = np.random.default_rng([config.seed, self.source.rank, step])
         labeled = [self._labeled(rng) for _ in range(config.data.batch_labeled)]
         images, targets = (torch.stack(part) for part in zip(*labeled, strict=True))
-        if not self.source.unlabeled:
+        if not self.source.unlabeled or not config.method.needs_unlabeled(step):
             return Batch(images, targets)
         views = [self._unlabeled(rng) for _ in range(config.data.batch_unlabeled)]
         weak = torch.stack([view[0] for view in views])

@@ -104,10 +104,13 @@ def _load_values(path: Path) -> dict[str, Any]:
 def _set_method(values: dict[str, Any], name: str) -> None:
     """Choose a method, or a preset of one."""
     from VQSegLib.methods import METHODS
-    from VQSegLib.methods.vqseg_config import PRESETS
+    from VQSegLib.training.presets import PRESETS, build_preset
 
     if name in PRESETS:
-        values["method"] = PRESETS[name]().model_dump(mode="json")
+        for key, preset in build_preset(name).items():
+            # What the file says of a section wins, but a preset's method is taken whole.
+            given = {} if key == "method" else _section(values, key)
+            values[key] = {**preset, **given}
     elif name not in METHODS:
         msg = f"The method '{name}' is not known; choose one of {', '.join(sorted({*METHODS, *PRESETS}))}."
         raise ConfigError(msg)

@@ -89,7 +89,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         network = build_network(config.method.adapt_network(config.network))
         self.method = build_method(config.method, network, config.preprocessing, config.max_steps)
-        optimizer = build_optimizer(self.method.parameters(), config.optimizer)
+        optimizer = build_optimizer(self.method, config.optimizer)
         self.module, self.optimizer = self.fabric.setup(self.method, optimizer)
         self.average = StepAverage(config.log_interval)
         self.step, self.best_step, self.best_dice = 0, 0, -math.inf
@@ -141,7 +141,7 @@ class Trainer:
         """Take one optimizer step and move the teacher."""
         rate = learning_rate(self.step, self.config.max_steps, self.config.optimizer)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         torch.manual_seed((self.config.seed * 1_000_003 + self.step) * 1009 + self.fabric.global_rank)
         self.module.train()
         result: StepResult = self.module(batch.to(self.fabric.device), self.step)
