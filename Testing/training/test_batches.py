@@ -70,6 +70,15 @@ def test_a_method_without_unlabeled_patches_gets_none(make_source: MakeSource) -
     assert batch.unlabeled_strong is None
 
 
+def test_pretraining_cuts_no_unlabeled_patches_and_the_same_labeled_ones(make_source: MakeSource) -> None:
+    dataset, usual = BatchDataset(make_source(method={"pretraining_steps": 2})), BatchDataset(make_source())
+    for step in range(4):
+        batch = dataset[step]
+        assert (batch.unlabeled_weak is None) == (batch.unlabeled_strong is None) == (step < 2)
+        assert torch.equal(batch.labeled, usual[step].labeled)
+    assert equal(dataset[3], usual[3])
+
+
 def test_bright_voxels_of_the_phantom_carry_their_labels(make_source: MakeSource) -> None:
     """Glands and cord are brighter than the rest, whatever the augmentation did to the patch."""
     dataset = BatchDataset(make_source())
