@@ -92,6 +92,8 @@ class EngineSection:
         self._ui.removeButton.setEnabled(not isRunning and state.kind in (READY, BROKEN, OUTDATED))
         for widget in (self._ui.engineCancelButton, self._ui.engineProgressBar, self._ui.engineStageLabel):
             widget.setVisible(isRunning)
+        self._ui.engineSizeLabel.setVisible(self._choice.build() is not None)
+        self._ui.commandProblemLabel.setVisible(bool(self._ui.commandProblemLabel.text))
         self._ui.buildComboBox.setEnabled(canInstall)
         if state.kind == UNAVAILABLE:
             self._ui.advancedGroupBox.collapsed = False
@@ -149,6 +151,7 @@ class EngineSection:
                 findProgram(splitCommandLine(text))
         except Problem as problem:
             self._ui.commandProblemLabel.setText(str(problem))
+            self.refresh()
             return
         self._ui.commandProblemLabel.setText("")
         self._settings.setValue("command", text)
