@@ -110,6 +110,7 @@ class Panel:
 
     def __init__(self, engine: Any, wait_until: Callable[..., None]) -> None:
         import qt
+
         from VQSegUI.Logic import VQSegLogic
         from VQSegUI.Widget import Widget
 
@@ -130,6 +131,7 @@ class Panel:
     def parameters(self) -> Any:
         """What the scene would save."""
         import slicer
+
         from VQSegUI.Parameters import parameterNode, readParameters
 
         return readParameters(parameterNode(slicer.mrmlScene))

@@ -1,11 +1,13 @@
 """A worker without a network: speaks the real protocol over stdin and stdout, answers by thresholds.
 
 Label 2 is everything above 500, label 5 everything below -500, label 7 is never found. Options say how it behaves:
-``--slow`` takes its time, ``--deaf`` does not hear ``cancel``, ``--noisy`` prints between messages.
+``--slow`` takes its time, ``--deaf`` does not hear ``cancel``, ``--noisy`` prints between messages, ``--organs`` finds
+the head-and-neck structures as bands of slices, for pictures of the panel.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
@@ -92,6 +94,8 @@ class Worker:
             "problem": "The file 'b.bin' is damaged; copy it again.",
         }
         good = {**MODEL, "validation": SCORES, "problem": None}
+        if "--organs" in self.options:
+            good.update(name="Head and neck", description="Organs at risk in planning CT.", labels=organs())
         return Result(request.id, {"models": [good, {**broken, "path_name": "b.bin"}]})
 
     def models_show(self, request: Request) -> Any:
@@ -145,11 +149,33 @@ class Worker:
         roi = request.params.get("roi")
         stops = zip(roi["start_kji"], roi["stop_kji"], strict=True) if roi else [(0, side) for side in array.shape]
         inside[tuple(slice(start, stop) for start, stop in stops)] = True
+        if "--organs" in self.options:
+            return self.answer_with_organs(request, array)
         masks = [(array > 500) & inside, (array < -500) & inside, np.zeros(array.shape, bool)]
         labels = [crop(label, mask) for label, mask in zip(LABELS, masks, strict=True)]
         stages = {"Segmenting": 0.1}
         result = {"labels": labels, "seconds": 0.1, "seconds_by_stage": stages, "device": "cpu", "precision": "float32"}
         return Result(request.id, {**result, "notes": ["Memory was short, so windows were halved."]})
+
+    def answer_with_organs(self, request: Request, array: np.ndarray) -> Result:
+        """Return one band of slices per structure."""
+        table = organs()
+        bands = np.array_split(np.arange(len(array)), len(table))
+        labels = []
+        for label, band in zip(table, bands, strict=True):
+            mask = np.zeros(array.shape, bool)
+            mask[band, 2:-2, 2:-2] = True
+            labels.append(crop(label, mask))
+        stages = {"Preparing the scan": 0.4, "Segmenting": 6.1}
+        result = {"labels": labels, "seconds": 6.5, "seconds_by_stage": stages, "device": "cpu", "precision": "float32"}
+        return Result(request.id, {**result, "notes": []})
+
+
+def organs() -> list[dict[str, Any]]:
+    """Return the shipped label table."""
+    path = Path(__file__).resolve().parents[2] / "Resources" / "labels" / "openkbp_head_neck.json"
+    empty = {"category": None, "type": None, "modifier": None}
+    return [{**empty, **label} for label in json.loads(path.read_text(encoding="utf-8"))["labels"]]
 
 
 def crop(label: dict[str, Any], mask: np.ndarray) -> dict[str, Any]:

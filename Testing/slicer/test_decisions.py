@@ -9,6 +9,7 @@ import pytest
 import slicer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from VQSegUI import Proposal
 from VQSegUI.Decisions import Decisions
 from VQSegUI.Problem import Problem
@@ -155,7 +156,7 @@ def test_a_renamed_and_recolored_segment_keeps_name_color_and_value_when_replace
     assert isUntouched(target, "Cord")
 
 
-def test_a_persons_own_segment_of_the_same_name_is_not_touched(volume: Any, voxels: Any, edit: Any) -> None:
+def test_a_persons_own_segment_of_the_same_name_is_not_touched(volume: Any, edit: Any) -> None:
     target = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Mine")
     target.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     target.GetSegmentation().AddEmptySegment("Cord", "Cord")

@@ -365,6 +365,16 @@ def test_running_engine_ends_before_its_packages_change_and_starts_again(desk: D
     assert engine.calls == ["stop", "stop", "start"]
 
 
+def test_section_is_folded_away_while_nothing_is_to_be_done(desk: Desk, tmp_path: Path, linux: EngineCatalog) -> None:
+    assert not desk.engineCollapsibleButton.collapsed
+    desk.pretend_installed()
+    again = Desk(tmp_path / "Ärztin Müller", linux)
+    assert again.engineCollapsibleButton.collapsed
+    again.settings.layout().recordFile.unlink()
+    again.section.refresh()
+    assert not again.engineCollapsibleButton.collapsed
+
+
 def test_second_set_up_waits_for_the_first(desk: Desk) -> None:
     desk.installButton.click()
     with pytest.raises(Problem, match="busy"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ensurepip
 import hashlib
 import json
 import os
@@ -203,6 +204,17 @@ def test_altered_package_is_refused_and_the_old_engine_stays(
     last = run_setup("install")[-1]
     assert "checksum differs" in last["sentence"]
     assert _state(layout, tiny) == before
+
+
+def test_python_without_pip_uses_the_one_it_carries(
+    run_setup: Callable[..., list[dict[str, Any]]], layout: EngineLayout, tiny: TinyEngine, tmp_path: Path
+) -> None:
+    if not list(Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl")):
+        pytest.skip("this Python carries no pip")
+    venv.create(tmp_path / "bare", with_pip=False, symlinks=sys.platform != "win32")
+    python = tmp_path / "bare" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    assert run_setup("install", python=str(python))[-1] == {"event": "done"}
+    assert _state(layout, tiny).kind == EngineState.READY
 
 
 def test_missing_wheel_is_named(

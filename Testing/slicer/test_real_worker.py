@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import slicer
+
 from VQSegUI.Engine import Engine
 from VQSegUI.EngineCommand import EngineCommand
 from VQSegUI.Logic import VQSegLogic

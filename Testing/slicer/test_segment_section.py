@@ -89,9 +89,7 @@ def test_cancel_also_works_before_the_engine_is_ready(panel: Any, make_volume: A
     assert segmentation_nodes() == []
 
 
-def test_an_engine_that_does_not_hear_is_started_again(
-    panel: Any, make_volume: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_engine_that_does_not_hear_is_started_again(panel: Any, make_volume: Any, wait_until: Any) -> None:
     opened = panel("--slow", "--deaf")
     opened.open(make_volume())
     opened.engine._cancelTimer.setInterval(200)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from pathlib import Path
@@ -124,6 +125,15 @@ def pipEnvironment(base: Mapping[str, str], layout: EngineLayout, isOffline: boo
         # Not even byte code is written beside Slicer's own packages.
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+
+
+def bundledPip() -> Dict[str, str]:
+    """Return the variables that let a Python without pip run the one it carries along; none if that is not needed."""
+    if importlib.util.find_spec("pip") is not None or importlib.util.find_spec("ensurepip") is None:
+        return {}
+    folder = Path(str(importlib.util.find_spec("ensurepip").origin)).parent / "_bundled"
+    wheels = sorted(str(path) for path in folder.glob("pip-*.whl"))
+    return {"PYTHONPATH": os.pathsep.join([*wheels, *filter(None, [os.environ.get("PYTHONPATH")])])} if wheels else {}
 
 
 def explainPipFailure(output: str, layout: EngineLayout, wheels: Optional[Path], needed: str) -> str:

@@ -58,6 +58,7 @@ class EngineSection:
         self._choice = EngineBuildChoice(self._ui.buildComboBox, install.catalog, settings, makeProcess)
         self._fill()
         self._connect()
+        self._ui.engineCollapsibleButton.collapsed = self._isSetUp()
         self.refresh()
 
     def enter(self) -> None:
@@ -78,6 +79,8 @@ class EngineSection:
     def refresh(self) -> None:
         """Show the state as it is now."""
         isRunning, state = self._install.isRunning(), self._install.state()
+        if not self._isSetUp() and self._ui.engineCollapsibleButton.collapsed:
+            self._ui.engineCollapsibleButton.collapsed = False
         ownCommand = self._settings.value("command")
         isOwn = bool(ownCommand) and not isRunning
         self._ui.engineStateLabel.setText(_describeOwn(ownCommand) if isOwn else self._stateText(state))
@@ -89,9 +92,14 @@ class EngineSection:
         self._ui.removeButton.setEnabled(not isRunning and state.kind in (READY, BROKEN, OUTDATED))
         for widget in (self._ui.engineCancelButton, self._ui.engineProgressBar, self._ui.engineStageLabel):
             widget.setVisible(isRunning)
+        self._ui.engineSizeLabel.setVisible(self._choice.build() is not None)
+        self._ui.commandProblemLabel.setVisible(bool(self._ui.commandProblemLabel.text))
         self._ui.buildComboBox.setEnabled(canInstall)
         if state.kind == UNAVAILABLE:
             self._ui.advancedGroupBox.collapsed = False
+
+    def _isSetUp(self) -> bool:
+        return bool(self._settings.value("command")) or self._install.state().kind == READY
 
     def _fill(self) -> None:
         self._ui.engineLogText.setMaximumBlockCount(LOG_LINES)
@@ -143,6 +151,7 @@ class EngineSection:
                 findProgram(splitCommandLine(text))
         except Problem as problem:
             self._ui.commandProblemLabel.setText(str(problem))
+            self.refresh()
             return
         self._ui.commandProblemLabel.setText("")
         self._settings.setValue("command", text)

@@ -14,7 +14,7 @@ from VQSegUI import EngineCheck, EngineMessages
 from VQSegUI.EngineCatalog import EngineBuild, EngineCatalog, formatBytes
 from VQSegUI.EngineChild import runChild
 from VQSegUI.EngineLayout import EngineLayout, EngineRecord, RecordUnreadable
-from VQSegUI.EnginePip import explainPipFailure, pipCommand, pipEnvironment, pipSteps
+from VQSegUI.EnginePip import bundledPip, explainPipFailure, pipCommand, pipEnvironment, pipSteps
 from VQSegUI.EngineProgress import PIP_SHARE, InstallProgress, sizeOfFolder
 from VQSegUI.Problem import Problem
 
@@ -114,7 +114,7 @@ class EngineWork:
             self._delete([self._layout.temporaryFolder, self._layout.downloadFolder])
 
     def _runPip(self, build: EngineBuild, wheels: Optional[Path], subcommand: List[str]) -> None:
-        environment = pipEnvironment(os.environ, self._layout, isOffline=wheels is not None)
+        environment = {**pipEnvironment(os.environ, self._layout, isOffline=wheels is not None), **bundledPip()}
         watched = [self._layout.temporaryFolder, *self._layout.leftovers(self._readRecord())]
         download = 0 if wheels else build.downloadBytes
         progress = InstallProgress(download, build.diskBytes, sorted(set(watched)), self._messages.progress)

@@ -1,5 +1,7 @@
 """The exception whose text is one sentence for the person in front of the panel."""
 
+from __future__ import annotations
+
 
 class Problem(Exception):
     """Something that cannot be done: what is wrong, what was given, what to do next, in one sentence.

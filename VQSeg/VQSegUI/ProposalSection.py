@@ -51,6 +51,7 @@ class ProposalSection:
     def show(self, proposalNode: Any) -> None:
         """Show a new proposal."""
         self._store.update(proposalNodeID=proposalNode.GetID())
+        self._ui.proposalCollapsibleButton.collapsed = False
 
     def _connect(self) -> None:
         ui = self._ui

@@ -17,6 +17,7 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self._text, self._collapsed = "", False
+        self._hidden: list[QtWidgets.QWidget] = []
         self._header = QtWidgets.QPushButton(self)
         self._header.setObjectName("")
         self._header.setStyleSheet("text-align: left; padding: 4px 6px;")
@@ -29,8 +30,8 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
         self.setContentsMargins(0, 28, 0, 0)
 
     def showEvent(self, event: object) -> None:  # noqa: ARG002
-        """Fold the contents when the section is shown for the first time."""
-        self._show()
+        """Fold the contents, which the .ui file adds after it has set `collapsed`."""
+        self._fold()
 
     def _set_text(self, text: str) -> None:
         self._text = text
@@ -39,46 +40,32 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
     def _set_collapsed(self, collapsed: bool) -> None:
         changed, self._collapsed = collapsed != self._collapsed, collapsed
         self._show()
+        self._fold()
         if changed:
             self.contentsCollapsed.emit(collapsed)
 
     def _show(self) -> None:
         self._header.setText(("▸ " if self._collapsed else "▾ ") + self._text)
         self.setContentsMargins(0, 28, 0, 0)
-        for child in self.children():
-            if isinstance(child, QtWidgets.QWidget) and child is not self._header:
-                child.setHidden(self._collapsed)
         self.setMaximumHeight(28 if self._collapsed else 16777215)
+
+    def _fold(self) -> None:
+        """Hide the contents, or show again what folding has hidden; what the panel has hidden itself stays hidden."""
+        contents = [child for child in self.children() if isinstance(child, QtWidgets.QWidget)]
+        for child in contents:
+            if self._collapsed and child is not self._header and not child.isHidden():
+                self._hidden.append(child)
+                child.hide()
+        if not self._collapsed:
+            for child in self._hidden:
+                child.show()
+            self._hidden = []
 
     text = QtCore.Property(str, lambda self: self._text, _set_text)
     collapsed = QtCore.Property(bool, lambda self: self._collapsed, _set_collapsed)
 
 
-class ctkCollapsibleGroupBox(QtWidgets.QGroupBox):
-    """Group box whose contents can be folded away."""
-
-    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setCheckable(True)
-        self.toggled.connect(self._fold)
-
-    def showEvent(self, event: object) -> None:  # noqa: ARG002
-        """Fold the contents when the box is shown for the first time."""
-        self._fold(self.checked)
-
-    def _fold(self, opened: bool) -> None:
-        for child in self.children():
-            if isinstance(child, QtWidgets.QWidget):
-                child.setVisible(opened)
-        self.setMaximumHeight(16777215 if opened else 22)
-
-    def _set_collapsed(self, collapsed: bool) -> None:
-        self.setChecked(not collapsed)
-
-    collapsed = QtCore.Property(bool, lambda self: not self.checked, _set_collapsed)
-
-
-WIDGETS = (ctkCollapsibleButton, ctkCollapsibleGroupBox)
+WIDGETS = (ctkCollapsibleButton,)
 
 
 def make_ctk_module() -> types.ModuleType:

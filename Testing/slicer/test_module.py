@@ -1,0 +1,87 @@
+"""The module file as Slicer uses it: metadata, widget, file reader, self-test, reload."""
+
+from __future__ import annotations
+
+import sys
+import unittest
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import qt
+import slicer
+
+
+@pytest.fixture
+def module_widget() -> Iterator[Any]:
+    import VQSeg
+
+    widget = VQSeg.VQSegWidget()
+    widget.setup()
+    yield widget
+    widget.cleanup()
+
+
+def test_metadata_tells_what_the_module_is() -> None:
+    import VQSeg
+    from slicer_harness.scripted_module import ModuleParent
+
+    parent = VQSeg.VQSeg(ModuleParent(VQSeg.__file__)).parent
+
+    assert parent.title == "VQSeg"
+    assert parent.categories == ["Segmentation"]
+    assert "not a medical device" in parent.helpText
+    assert not parent.icon.isNull()
+
+
+def test_drawing_the_panel_starts_nothing(module_widget: Any) -> None:
+    import VQSeg
+
+    assert module_widget.panel.logic.engine.state == "stopped"
+    assert module_widget.panel.logic.engine.processID() == 0
+    assert VQSeg.VQSegLogic().engine is module_widget.panel.logic.engine
+
+
+def test_without_an_engine_the_panel_says_what_to_do(module_widget: Any) -> None:
+    module_widget.enter()
+
+    status = module_widget.panel.sections[0].widget.findChild(qt.QObject, "statusLabel")
+    assert status.text == "No engine is set up yet; install it, or give the command that starts one."
+
+
+def test_a_dropped_model_file_opens_the_module(module_widget: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import VQSeg
+
+    chosen: list[str] = []
+    added: list[str] = []
+    monkeypatch.setattr(slicer.util, "selectModule", chosen.append)
+    monkeypatch.setattr(slicer.util, "getModuleWidget", lambda _name: module_widget)
+    monkeypatch.setattr(module_widget.panel, "addModelFile", added.append)
+    reader = VQSeg.VQSegFileReader(type("Parent", (), {})())
+
+    assert reader.canLoadFile("/data/Größe.SafeTensors")
+    assert not reader.canLoadFile("/data/ct.nii.gz")
+    assert reader.extensions() == ["VQSeg model (*.safetensors)"]
+    assert reader.load({"fileName": "/data/neck.safetensors"})
+
+    assert (chosen, added) == (["VQSeg"], ["/data/neck.safetensors"])
+    assert reader.parent.loadedNodes == []
+
+
+def test_the_self_test_passes() -> None:
+    import VQSeg
+
+    result = unittest.TestResult()
+    VQSeg.VQSegTest("runTest").run(result)
+
+    assert result.wasSuccessful(), result.failures + result.errors
+
+
+def test_reload_forgets_every_part_of_the_module(module_widget: Any) -> None:
+    before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in ("VQSegUI", "VQSegLib")}
+    assert "VQSegUI.SegmentSection" in before
+
+    module_widget.onReload()
+
+    assert not [name for name in sys.modules if name.partition(".")[0] in ("VQSegUI", "VQSegLib")]
+    sys.modules.update(before)

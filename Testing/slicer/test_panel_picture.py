@@ -1,0 +1,42 @@
+"""The panel fits into Slicer's narrow module panel; with VQSEG_SCREENSHOTS=folder its pictures are saved there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+
+PANEL_WIDTH = 480
+
+
+def save(opened: Any, name: str) -> None:
+    slicer.app.processEvents()
+    folder = os.environ.get("VQSEG_SCREENSHOTS")
+    if folder:
+        opened.window.grab().save(str(Path(folder) / f"{name}.png"))
+
+
+def test_every_stage_of_the_panel_fits_into_the_module_panel(panel: Any, make_volume: Any, wait_until: Any) -> None:
+    opened = panel("--organs", "--slow")
+    opened.window.resize(PANEL_WIDTH, 860)
+    opened.open(make_volume(np.zeros((40, 24, 24), np.int16), name="CT head and neck"))
+    save(opened, "ready")
+
+    opened.segmentButton.click()
+    wait_until(lambda: opened.progressBar.value > 50)
+    save(opened, "running")
+    widths = [opened.window.minimumSizeHint().width()]
+    opened.wait_for_end()
+    save(opened, "panel")
+    widths.append(opened.window.minimumSizeHint().width())
+    opened.segmentsTable.setSelectedSegmentIDs(["Brainstem", "Mandible"])
+    opened.logCollapsibleButton.collapsed = False
+    opened.decide("acceptSelectedButton")
+    save(opened, "accepted")
+    widths.append(opened.window.minimumSizeHint().width())
+
+    assert max(widths) <= PANEL_WIDTH
+    assert "Accepted 2 segments into 'CT head and neck segmentation'." in opened.proposalLabel.text
