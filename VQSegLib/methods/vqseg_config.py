@@ -44,10 +44,12 @@ class VQSegConfig(MethodConfig):
     pretraining_steps: int = Field(
         default=0,
         ge=0,
-        description="Steps on labeled patches alone (segmentation, reconstruction, codebook) before the unlabeled terms "
-        "begin, as BCP pre-trains: the pseudo-labels of a new network are all background, and cost two thirds of a step.",
+        description="Steps on labeled patches alone (segmentation, reconstruction, codebook) before the unlabeled "
+        "terms begin, as BCP pre-trains: a new network's pseudo-labels are all background, at half the cost of a step.",
     )
-    rampup_steps: int = Field(default=0, ge=0, description="Steps over which consistency_weight then grows; 0: at once.")
+    rampup_steps: int = Field(
+        default=0, ge=0, description="Steps over which consistency_weight then grows; 0: at once."
+    )
     alignment_weight: float = Field(default=5, ge=0, description="Weight of PFA (paper: lambda_a); grows over 10 %.")
     vq_weight: float = Field(default=1, ge=0, description="Weight of codebook and commitment loss.")
     usage_weight: float = Field(default=0, ge=0, le=0.1, description="Weight of the release's usage loss.")

@@ -71,12 +71,19 @@ class ConvEncoderConfig(Document):
     strides: tuple[tuple[int, ...], ...] = Field(
         default=((1, 1), (2, 2), (2, 2), (2, 2)), description="Stride per stage and spatial axis, fine to coarse."
     )
+    norm: Literal["batch", "group"] = Field(
+        default="batch",
+        description="Batch norm, as V-Net and UNet of the compared methods have it; group norm for batches of one "
+        "patch. Both have channels-last kernels on the CPU, instance norm does not.",
+    )
     skip: bool = Field(default=True, description="Unquantized finer stages also reach the segmentation decoder.")
 
     @model_validator(mode="after")
     def _check(self) -> ConvEncoderConfig:
-        if any(width <= 0 or width % 8 for width in self.channels):
-            msg = f"channels must be multiples of 8 (group norm has 8 groups), given {self.channels}"
+        if any(width <= 0 or (self.norm == "group" and width % 8) for width in self.channels):
+            msg = (
+                f"channels must be positive, and multiples of 8 for group norm with its 8 groups, given {self.channels}"
+            )
             raise ValueError(msg)
         return self
 
