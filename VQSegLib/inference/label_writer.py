@@ -30,13 +30,14 @@ class LabelWriter:
         self._label_map = label_map
         self._values = np.array(values, dtype=np.uint8)
         slices, rows, columns = label_map.shape
-        self._resampler = SliceResampler((slices, rows, columns), grid_shape_kji, region, self._write_output)
+        self._resampler = SliceResampler((slices, rows, columns), grid_shape_kji, region, self.write_output)
 
     def write(self, grid_k: int, logits: torch.Tensor) -> None:
         """Take the logits ``(num_classes, J, I)`` of the region's slice ``grid_k``."""
         self._resampler.write(grid_k, logits)
 
-    def _write_output(self, plane: Plane, logits: torch.Tensor) -> None:
+    def write_output(self, plane: Plane, logits: torch.Tensor) -> None:
+        """Write one slice from the logits ``(num_classes, J, I)`` on the input's grid."""
         # max is several times faster than argmax over the first axis on the CPU.
         classes = logits.max(dim=0).indices
         self._label_map[plane][...] = self._values[classes.to(torch.uint8).cpu().numpy()]

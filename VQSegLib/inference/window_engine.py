@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import torch
 
-from VQSegLib.box import Box, Triple
+from VQSegLib.box import Box
 from VQSegLib.errors import UserError
 from VQSegLib.inference.batched_forward import BatchedForward, WindowComputation
 from VQSegLib.inference.device import (
@@ -25,7 +25,7 @@ from VQSegLib.inference.region import find_region
 from VQSegLib.inference.slice_blending import SliceBlender
 from VQSegLib.inference.window_layout import check_window_settings, lay_windows
 from VQSegLib.inference.window_reader import WindowReader
-from VQSegLib.inference.windows import WindowGrid
+from VQSegLib.inference.windows import Windows
 from VQSegLib.models.protocol import SegmentationModel
 from VQSegLib.volume import Volume
 
@@ -59,7 +59,7 @@ class WindowJob:
     volume: Volume
     grid: ModelGridImage
     region: Box
-    windows: WindowGrid
+    windows: Windows
     progress: Progress
     notes: list[str]
 
@@ -152,7 +152,6 @@ class WindowEngine:
         sink: SliceSink,
         *,
         span: Span = (PREPARED, 1.0),
-        starts: Sequence[Triple] | None = None,
     ) -> int:
         """Stream windows through a computation and blending; complete slices go to the sink.
 
@@ -162,7 +161,6 @@ class WindowEngine:
             computation: What to compute.
             sink: Where blended slices go, ascending; a slice that no window reaches is left out.
             span: Fractions of the progress bar this takes.
-            starts: Windows of ``job.windows`` to compute, in their order; None for all.
 
         Returns:
             Windows per forward pass, after halving.
@@ -172,22 +170,16 @@ class WindowEngine:
         size = self._batch_size or compute_batch_size(device, job.windows.window_kji, channels)
         forward = BatchedForward(computation, device, self.resolve_precision(device), size)
         blender = SliceBlender(job.region, computation.channels, job.windows.window_kji[0], device)
-        self._run_windows(job, forward, blender, sink, list(job.windows) if starts is None else list(starts), span)
+        self._run_windows(job, forward, blender, sink, span)
         job.notes.extend(note for note in forward.notes if note not in job.notes)
         return forward.batch_size
 
     def _run_windows(
-        self,
-        job: WindowJob,
-        forward: BatchedForward,
-        blender: SliceBlender,
-        sink: SliceSink,
-        starts: Sequence[Triple],
-        span: Span,
+        self, job: WindowJob, forward: BatchedForward, blender: SliceBlender, sink: SliceSink, span: Span
     ) -> None:
         reader = WindowReader(job.grid.array, self.model.network_config, self.model.preprocessing)
         weights = job.windows.compute_weights(blender.device)
-        done = 0
+        starts, done = list(job.windows), 0
         for batch, answer in forward.run(reader, starts, job.windows.window_kji):
             for start, of_window in zip(batch, answer, strict=True):
                 blender.add(start, of_window, tuple(axis[at] for axis, at in zip(weights, start, strict=True)))
