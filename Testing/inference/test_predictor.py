@@ -230,7 +230,7 @@ def test_the_cpu_is_the_last_resort_and_said(make_levels, monkeypatch):
     """The chosen device is faked by "meta", which every machine has and whose memory here holds nothing."""
     model = make_levels(LimitedMemory(0, OUT_OF_MEMORY[0]), dims=2)
     predictor = Predictor(model, device="cpu", window_batch_size=4, precision="float32")
-    monkeypatch.setattr(predictor, "_device", torch.device("meta"))
+    monkeypatch.setattr(predictor._engine, "device", torch.device("meta"))
     original = LimitedMemory.forward
 
     def roomy_on_cpu(self, x):

@@ -1,10 +1,11 @@
-"""Run the network over windows in batches, with smaller batches when memory runs out."""
+"""Run a computation over windows in batches, with smaller batches when memory runs out."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -17,6 +18,19 @@ from VQSegLib.inference.window_reader import WindowReader
 logger = logging.getLogger(__name__)
 
 
+class WindowComputation(NamedTuple):
+    """What is computed for every window.
+
+    Attributes:
+        forward: From input ``(B, C, *sides)`` float32 on the device, and the first index ``(k, j, i)`` of each of its
+            windows, to ``(B, channels, *sides)``.
+        channels: Channels of the answer.
+    """
+
+    forward: Callable[[torch.Tensor, Sequence[Triple]], torch.Tensor]
+    channels: int
+
+
 class BatchedForward:
     """Forward passes on one device.
 
@@ -26,19 +40,17 @@ class BatchedForward:
     """
 
     def __init__(
-        self, network: nn.Module, num_classes: int, device: torch.device, dtype: torch.dtype, batch_size: int
+        self, computation: WindowComputation, device: torch.device, dtype: torch.dtype, batch_size: int
     ) -> None:
-        """Move the network to the device.
+        """Prepare to run.
 
         Args:
-            network: From ``(B, C, *sides)`` float32 to logits ``(B, num_classes, *sides)``.
-            num_classes: Background included.
+            computation: Its network must be on the device already.
             device: Where to run.
             dtype: bfloat16 turns autocast on.
             batch_size: Windows per pass to begin with.
         """
-        self._network = network.to(device)
-        self._num_classes = num_classes
+        self._computation = computation
         self._device = device
         self._dtype = dtype
         self.batch_size = batch_size
@@ -47,7 +59,7 @@ class BatchedForward:
     def run(
         self, reader: WindowReader, starts: Sequence[Triple], window_kji: Triple
     ) -> Iterator[tuple[Sequence[Triple], torch.Tensor]]:
-        """Yield batches of windows with their float32 logits ``(B, num_classes, K, J, I)``.
+        """Yield batches of windows with their float32 answers ``(B, channels, K, J, I)``.
 
         Raises:
             ModelFileError: If the network answers another shape.
@@ -57,28 +69,28 @@ class BatchedForward:
         while done < len(starts):
             batch = starts[done : done + self.batch_size]
             try:
-                logits = self._forward(reader.read(batch, window_kji))
+                answer = self._forward(reader.read(batch, window_kji), batch)
             except (RuntimeError, MemoryError) as error:
                 if len(batch) == 1 or not is_out_of_memory(error):
                     raise
-                logits = None
-            if logits is None:  # outside the handler, where the tensors of the failed pass are free again
+                answer = None
+            if answer is None:  # outside the handler, where the tensors of the failed pass are free again
                 self._halve(len(batch))
                 continue
-            yield batch, logits.reshape(len(batch), self._num_classes, *window_kji)
+            yield batch, answer.reshape(len(batch), self._computation.channels, *window_kji)
             done += len(batch)
 
-    def _forward(self, images: torch.Tensor) -> torch.Tensor | None:
+    def _forward(self, images: torch.Tensor, starts: Sequence[Triple]) -> torch.Tensor | None:
         is_mixed = self._dtype != torch.float32
         precision = torch.autocast(self._device.type, self._dtype) if is_mixed else nullcontext()
         # no_grad, not inference_mode: what a network caches here may be needed by the next training step.
         with torch.no_grad(), precision:
-            logits: torch.Tensor = self._network(images.to(self._device)).float()
-        expected = (images.shape[0], self._num_classes, *images.shape[2:])
-        if tuple(logits.shape) != expected:
-            msg = f"The network answers {tuple(logits.shape)} instead of {expected}; this model cannot be used."
+            answer = self._computation.forward(images.to(self._device), starts).float()
+        expected = (images.shape[0], self._computation.channels, *images.shape[2:])
+        if tuple(answer.shape) != expected:
+            msg = f"The network answers {tuple(answer.shape)} instead of {expected}; this model cannot be used."
             raise ModelFileError(msg)
-        return logits
+        return answer
 
     def _halve(self, tried: int) -> None:
         self.batch_size = tried // 2

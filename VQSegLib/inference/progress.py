@@ -25,6 +25,7 @@ class Progress:
         self._cancelled = cancelled
         self._stage = ""
         self._stage_began = time.monotonic()
+        self._fraction = 0.0
         self.seconds_by_stage: dict[str, float] = {}
 
     def start_stage(self, stage: str, fraction: float) -> None:
@@ -49,7 +50,16 @@ class Progress:
         elapsed = time.monotonic() - self._stage_began
         self._report(first + done * (last - first), elapsed * (1.0 - done) / done if done > 0 else None)
 
+    def touch(self) -> None:
+        """Give signs of life and the user a chance to stop, within a piece of work.
+
+        Raises:
+            Cancelled: If the user asked to stop.
+        """
+        self._report(self._fraction, None)
+
     def _report(self, fraction: float, seconds_left: float | None) -> None:
+        self._fraction = fraction
         if self._cancelled is not None and self._cancelled():
             msg = "Stopped as asked; nothing was written."
             raise Cancelled(msg)

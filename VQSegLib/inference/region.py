@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from VQSegLib.box import Box, Triple
 from VQSegLib.errors import UserError
 from VQSegLib.inference.preprocessing import ModelGridImage
+from VQSegLib.volume import Array
 
 _CONTEXT_VOXELS = 2
 """Model voxels around a region of interest, so that interpolation at its faces has both neighbours."""
@@ -44,9 +44,9 @@ def find_region(body: Box, roi: Box | None, shape_kji: Triple, grid: ModelGridIm
     return wanted.intersection(body) or wanted
 
 
-def clear_outside(label_map: npt.NDArray[np.uint8], roi: Box) -> None:
-    """Set everything outside of the box to background, in place."""
+def clear_outside(array: Array, roi: Box) -> None:
+    """Set everything outside of the box to zero, in place."""
     for axis, (start, stop) in enumerate(zip(roi.start_kji, roi.stop_kji, strict=True)):
-        along_axis = np.moveaxis(label_map, axis, 0)
+        along_axis = np.moveaxis(array, axis, 0)
         along_axis[: max(0, start)] = 0
         along_axis[max(0, stop) :] = 0

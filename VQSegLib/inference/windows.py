@@ -14,6 +14,9 @@ from VQSegLib.box import Box, Triple
 _GAUSSIAN_SIGMA = 0.125
 """Standard deviation as a share of the window's side, as in nnU-Net (Isensee et al., Nat. Methods 18:203, 2021)."""
 
+_LEAST_WEIGHT = 0.05
+"""Of a window in a list, at its border; the product over three axes can still be divided by in float16."""
+
 
 def compute_window_starts(side: int, window: int, stride: int) -> tuple[int, ...]:
     """Return the first index of each window along one axis; the last window is clamped to the border.
@@ -63,6 +66,39 @@ class WindowGrid:
         )
 
 
+@dataclass(frozen=True)
+class WindowList:
+    """Windows anywhere on the model grid; what is blended must carry a channel of ones to be divided by.
+
+    Attributes:
+        window_kji: Sides of every window.
+        all_starts_kji: First index ``(k, j, i)`` of each window, ``k`` ascending.
+    """
+
+    window_kji: Triple
+    all_starts_kji: tuple[Triple, ...]
+
+    def __len__(self) -> int:
+        return len(self.all_starts_kji)
+
+    def __iter__(self) -> Iterator[Triple]:
+        """Yield the first index ``(k, j, i)`` of each window, ``k`` ascending."""
+        return iter(self.all_starts_kji)
+
+    def compute_weights(self, device: torch.device) -> tuple[dict[int, torch.Tensor], ...]:
+        """Return weights as :meth:`WindowGrid.compute_weights` does; they do not add up to one."""
+        return tuple(
+            dict.fromkeys(
+                (start[axis] for start in self.all_starts_kji),
+                _gaussian(side).clamp_min(_LEAST_WEIGHT).to(device if axis else torch.device("cpu"), torch.float32),
+            )
+            for axis, side in enumerate(self.window_kji)
+        )
+
+
+Windows = WindowGrid | WindowList
+
+
 def build_window_grid(region: Box, shape_kji: Triple, window_kji: Triple, stride_kji: Triple) -> WindowGrid:
     """Lay windows over a region of an array of ``shape_kji``.
 
@@ -88,9 +124,13 @@ def _widened(start: int, stop: int, side: int, window: int) -> tuple[int, int]:
     return min(max(0, start - missing // 2), side - window), window
 
 
-def _normalized_gaussians(starts: tuple[int, ...], window: int, device: torch.device) -> dict[int, torch.Tensor]:
+def _gaussian(window: int) -> torch.Tensor:
     offsets = torch.arange(window, dtype=torch.float64) - (window - 1) / 2
-    gaussian = torch.exp(-0.5 * (offsets / (_GAUSSIAN_SIGMA * window)) ** 2).clamp_min(1e-3)
+    return torch.exp(-0.5 * (offsets / (_GAUSSIAN_SIGMA * window)) ** 2)
+
+
+def _normalized_gaussians(starts: tuple[int, ...], window: int, device: torch.device) -> dict[int, torch.Tensor]:
+    gaussian = _gaussian(window).clamp_min(1e-3)
     total = torch.zeros(starts[-1] - starts[0] + window, dtype=torch.float64)
     for start in starts:
         total[start - starts[0] :][:window] += gaussian

@@ -1,0 +1,103 @@
+"""Turn blended channels into maps of uncertainty in the input's geometry."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from VQSegLib.box import Box, Triple
+from VQSegLib.inference.ambiguous_windows import AmbiguityMap
+from VQSegLib.inference.label_writer import LabelWriter
+from VQSegLib.inference.perturbed_decodes import entropy_nats
+from VQSegLib.inference.slice_resampling import Plane, SliceResampler
+
+AMBIGUOUS_NATS = 0.1
+"""Entropy above which a voxel counts as ambiguous: about 2 % for another class."""
+
+HalfMap = npt.NDArray[np.float16]
+
+
+class SurveyWriter(LabelWriter):
+    """Label map, plain entropy, likeliest structure, and where the model grid is ambiguous."""
+
+    def __init__(
+        self,
+        label_map: npt.NDArray[np.uint8],
+        entropy: HalfMap,
+        structure: npt.NDArray[np.uint8],
+        ambiguity: AmbiguityMap,
+        grid_shape_kji: Triple,
+        region: Box,
+        values: tuple[int, ...],
+    ) -> None:
+        """Prepare to write.
+
+        Args:
+            label_map: Canonical ``(K, J, I)`` array to fill, see :class:`LabelWriter`.
+            entropy: The same shape; filled with the entropy of the plain probabilities, nats.
+            structure: The same shape; filled with the value of the likeliest structure, background apart.
+            ambiguity: Marked where the entropy on the model grid is not small.
+            grid_shape_kji: Shape of the model grid.
+            region: Box on the model grid whose logits will come.
+            values: Label value of each network class, background first.
+        """
+        super().__init__(label_map, grid_shape_kji, region, values)
+        self._entropy, self._structure, self._ambiguity, self._region = entropy, structure, ambiguity, region
+
+    def write(self, grid_k: int, logits: Tensor) -> None:
+        """Take the logits ``(num_classes, J, I)`` of the region's slice ``grid_k``."""
+        super().write(grid_k, logits)
+        rows, columns = (entropy_nats(logits.softmax(0), 0) > AMBIGUOUS_NATS).nonzero(as_tuple=True)
+        _, first_j, first_i = self._region.start_kji
+        self._ambiguity.mark(grid_k, rows.cpu().numpy() + first_j, columns.cpu().numpy() + first_i)
+
+    def write_output(self, plane: Plane, logits: Tensor) -> None:
+        """Write one slice of all three maps."""
+        super().write_output(plane, logits)
+        self._entropy[plane][...] = entropy_nats(logits.softmax(0), 0).cpu().numpy()
+        likeliest = logits[1:].max(dim=0).indices + 1
+        self._structure[plane][...] = self._values[likeliest.to(torch.uint8).cpu().numpy()]
+
+
+class PerturbationWriter:
+    """Adds what perturbed decodes change to the plain entropy, and writes their disagreement."""
+
+    def __init__(self, entropy: HalfMap, disagreement: HalfMap, grid_shape_kji: Triple, region: Box) -> None:
+        """Prepare to write.
+
+        Args:
+            entropy: Canonical ``(K, J, I)`` plain entropy, nats; changed in place.
+            disagreement: The same shape, zero.
+            grid_shape_kji: Shape of the model grid.
+            region: Box on the model grid whose slices will come; slices left out change nothing.
+        """
+        self._entropy, self._disagreement, self._region = entropy, disagreement, region
+        slices, rows, columns = entropy.shape
+        self._resampler = SliceResampler((slices, rows, columns), grid_shape_kji, region, self._write_output)
+        self._next_k = region.start_kji[0]
+
+    def write(self, grid_k: int, channels: Tensor) -> None:
+        """Take a blended slice in the channels of :class:`PerturbedDecodes`, weighted by the last one."""
+        self._fill_up_to(grid_k)
+        values = channels.cpu()
+        # Where no window lies, both are zero.
+        self._resampler.write(grid_k, values[:2] / values[2].clamp_min(torch.finfo(torch.float16).tiny))
+        self._next_k = grid_k + 1
+
+    def finish(self) -> None:
+        """Tell that no slice will come any more."""
+        self._fill_up_to(self._region.stop_kji[0])
+
+    def _fill_up_to(self, stop_k: int) -> None:
+        nothing = torch.zeros(2, *self._region.shape_kji[1:])
+        for grid_k in range(self._next_k, stop_k):
+            self._resampler.write(grid_k, nothing)
+        self._next_k = stop_k
+
+    def _write_output(self, plane: Plane, channels: Tensor) -> None:
+        added, disagreement = channels.numpy()
+        entropy = self._entropy[plane]
+        entropy[...] = np.maximum(entropy + added, 0)
+        self._disagreement[plane][...] = disagreement
