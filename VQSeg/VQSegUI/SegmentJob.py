@@ -166,13 +166,16 @@ class SegmentJob:
     def _removeUnlessChanged(self, nodeID: str) -> Iterator[None]:
         """Remove an earlier proposal unless a person edited, locked or added a segment of it; one per step."""
         node = slicer.mrmlScene.GetNodeByID(nodeID)
-        for segmentID in Proposal.segmentIDs(node):
+        for segmentID in Proposal.segmentIDs(node) if node is not None else []:
+            if slicer.mrmlScene.GetNodeByID(nodeID) is not node:
+                return  # the person removed it meanwhile
             if not isUntouched(node, segmentID):
                 sentence = _("The earlier proposal '{name}' was edited, so it stays.")
                 self.notes.append(sentence.format(name=node.GetName()))
                 return
             yield
-        slicer.mrmlScene.RemoveNode(node)
+        if node is not None:
+            slicer.mrmlScene.RemoveNode(node)
 
     def _checkUnchanged(self) -> None:
         """Drop the result when the scan is no longer the one that was sent; another frame of a sequence is."""
