@@ -82,9 +82,10 @@ class SegmentJob:
         if self._engine.state == READY:
             self._send()
             return
-        self._tell(0.0, _("Starting the engine"), None)
         self._engine.stateChanged.connect(self._onEngineState)
-        self._engine.start()
+        self._tell(0.0, _("Starting the engine"), None)
+        if not self._isOver:
+            self._engine.start()
 
     def _onEngineState(self) -> None:
         if self._engine.state not in (READY, BROKEN):
@@ -106,7 +107,8 @@ class SegmentJob:
         self._current.failed.connect(self._fail)
         self._current.finished.connect(self._onSent)
         self._tell(0.0, _("Sending the scan"), None)
-        self._current.start()
+        if self._current is not None:
+            self._current.start()
 
     def cancel(self) -> None:
         """Stop at the person's wish; ``failed`` follows with `Cancelled`, and the scene is as before."""
