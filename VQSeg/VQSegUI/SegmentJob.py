@@ -58,7 +58,7 @@ class SegmentJob:
         self._current: Any = None  # what can be cancelled: a transfer, then a reply
         self._steps: Optional[Steps] = None
         self._proposalID = ""
-        self._isOver = False
+        self._isOver = self._isCancelled = False
 
     def start(self) -> None:
         """Begin; everything that comes of it arrives as signals.
@@ -112,6 +112,7 @@ class SegmentJob:
 
     def cancel(self) -> None:
         """Stop at the person's wish; ``failed`` follows with `Cancelled`, and the scene is as before."""
+        self._isCancelled = True
         if self._current is not None:
             self._current.cancel()
         else:
@@ -139,6 +140,9 @@ class SegmentJob:
         if self._isOver:
             return
         self._current = None
+        if self._isCancelled:  # the answer was faster than the wish to stop
+            self._fail(Cancelled(_("Cancelled.")))
+            return
         self.result = {key: value for key, value in result.items() if key != "labels"}
         self.notes += result.get("notes", [])
         self._steps = Steps(self._addLabels(result["labels"]))
