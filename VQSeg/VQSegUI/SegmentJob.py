@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 
 from VQSegUI import Proposal, SceneBridge
 from VQSegUI.Consent import maySendScans
-from VQSegUI.Engine import BROKEN, READY, Cancelled
+from VQSegUI.Engine import READY, STARTING, Cancelled
 from VQSegUI.Problem import Problem
 from VQSegUI.ScanTransfer import ScanTransfer
 from VQSegUI.Segments import isUntouched
@@ -88,15 +88,16 @@ class SegmentJob:
             self._engine.start()
 
     def _onEngineState(self) -> None:
-        if self._engine.state not in (READY, BROKEN):
+        state = self._engine.state
+        if state == STARTING:
             return
         self._engine.stateChanged.disconnect(self._onEngineState)
         if self._isOver:
             return
-        if self._engine.state == READY:
+        if state == READY:
             self._send()
         else:
-            self._fail(self._engine.problem)
+            self._fail(self._engine.problem or Cancelled(_("The engine was stopped.")))
 
     def _send(self) -> None:
         if not self._maySend(self._engine):
