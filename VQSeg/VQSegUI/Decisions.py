@@ -64,10 +64,13 @@ class Decisions:
 
         Raises:
             Problem: The target is the proposal, lies under another transform or holds no label maps; nothing moved.
+                Or a node was removed between steps; what is left stays in the proposal.
         """
         _checkTarget(proposalNode, targetNode)
         decision = self._last = Decision(proposalNode, targetNode.GetID())
         for segmentID in ids:
+            if proposalNode.GetScene() is None or targetNode.GetScene() is None:
+                raise Problem(_("The proposal or the segmentation was removed meanwhile; the rest was not accepted."))
             if proposalNode.GetSegmentation().GetSegment(segmentID) is not None:
                 _acceptSegment(decision, segmentID, targetNode)
                 yield decision

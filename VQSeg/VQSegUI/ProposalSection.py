@@ -39,9 +39,15 @@ class ProposalSection:
         self._onParametersChanged()
 
     def setScene(self, scene: Any) -> None:
-        """Offer the nodes of a scene; decisions about another scene cannot be undone."""
-        self._decisions.forget()
+        """Offer the nodes of a scene."""
         self.widget.setMRMLScene(scene)
+
+    def forgetScene(self) -> None:
+        """The scene is closed: its decisions cannot be undone any more."""
+        self.release()
+        self._steps = None
+        self._decisions.forget()
+        self._update()
 
     def release(self) -> None:
         """Stop what is under way."""
