@@ -159,13 +159,12 @@ class Worker:
 
     def answer_with_organs(self, request: Request, array: np.ndarray) -> Result:
         """Return one band of slices per structure."""
-        table = organs()
-        bands = np.array_split(np.arange(len(array)), len(table))
+        table, (slices, rows, columns) = organs(), array.shape
         labels = []
-        for label, band in zip(table, bands, strict=True):
-            mask = np.zeros(array.shape, bool)
-            mask[band, 2:-2, 2:-2] = True
-            labels.append(crop(label, mask))
+        for label, band in zip(table, np.array_split(np.arange(slices), len(table)), strict=True):
+            mask = np.ones((len(band), rows - 4, columns - 4), np.uint8)
+            extent = [2, columns - 3, 2, rows - 3, int(band[0]), int(band[-1])]
+            labels.append({**label, "voxels": mask.size, "extent_ijk": extent, "array": WireArray.from_numpy(mask)})
         stages = {"Preparing the scan": 0.4, "Segmenting": 6.1}
         result = {"labels": labels, "seconds": 6.5, "seconds_by_stage": stages, "device": "cpu", "precision": "float32"}
         return Result(request.id, {**result, "notes": []})

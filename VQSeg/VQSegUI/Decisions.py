@@ -14,7 +14,7 @@ from slicer.i18n import tr as _
 from VQSegUI.Problem import Problem
 from VQSegUI.Proposal import segmentIDs
 from VQSegUI.SceneBridge import placeBeside
-from VQSegUI.Segments import fingerprint, isLocked, isUntouched, labelName, stampSegment
+from VQSegUI.Segments import fingerprint, isLocked, isUntouched, labelName
 
 
 @dataclass
@@ -64,10 +64,13 @@ class Decisions:
 
         Raises:
             Problem: The target is the proposal, lies under another transform or holds no label maps; nothing moved.
+                Or a node was removed between steps; what is left stays in the proposal.
         """
         _checkTarget(proposalNode, targetNode)
         decision = self._last = Decision(proposalNode, targetNode.GetID())
         for segmentID in ids:
+            if proposalNode.GetScene() is None or targetNode.GetScene() is None:
+                raise Problem(_("The proposal or the segmentation was removed meanwhile; the rest was not accepted."))
             if proposalNode.GetSegmentation().GetSegment(segmentID) is not None:
                 _acceptSegment(decision, segmentID, targetNode)
                 yield decision
@@ -84,11 +87,16 @@ class Decisions:
         """Return whether there is a decision to take back."""
         return self._last is not None
 
-    def undo(self, volumeNode: Any) -> Decision:
-        """Take the last decision back; ``kept`` of the answer names segments that were changed since and stay.
+    def undo(self, volumeNode: Any) -> Iterator[Decision]:
+        """Take the last decision back, one segment per step; yields what was undone so far.
+
+        ``kept`` of it names segments that were changed since they were accepted and therefore stay.
 
         Args:
             volumeNode: The scan, beside which a proposal that was removed comes back; None: it was deleted.
+
+        Raises:
+            Problem: There is no decision to take back.
         """
         decision, self._last = self._last, None
         if decision is None:
@@ -103,7 +111,8 @@ class Decisions:
             _bringBack(decision.proposalNode, volumeNode or target)
             decision.proposalNode.GetSegmentation().AddSegment(move.segment, move.proposalSegmentID)
             undone.moves.append(move)
-        return undone
+            yield undone
+        yield undone
 
     def forget(self) -> None:
         """Drop what could be undone, for example because the scene was closed."""
@@ -131,8 +140,8 @@ def _acceptSegment(decision: Decision, segmentID: str, targetNode: Any) -> None:
     if protected:
         decision.kept += [target.GetSegment(each).GetName() for each in protected]
         return
-    isOurs = isUntouched(decision.proposalNode, segmentID)
-    move = Move(_take(decision.proposalNode, segmentID), segmentID)
+    looks = fingerprint(decision.proposalNode, segmentID)
+    move = Move(_take(decision.proposalNode, segmentID), segmentID, fingerprint=looks)
     move.targetSegmentID = twins[0] if twins else target.GenerateUniqueSegmentID(segmentID)
     if twins:
         move.replaced = target.GetSegment(twins[0])
@@ -140,9 +149,6 @@ def _acceptSegment(decision: Decision, segmentID: str, targetNode: Any) -> None:
         move.segment.SetColor(move.replaced.GetColor())
         target.RemoveSegment(twins[0])
     target.AddSegment(move.segment, move.targetSegmentID)
-    if isOurs:
-        stampSegment(targetNode, move.targetSegmentID)
-    move.fingerprint = fingerprint(targetNode, move.targetSegmentID)
     decision.moves.append(move)
 
 

@@ -8,7 +8,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from VQSegUI import SceneBridge
-from VQSegUI.Segments import Label, isUntouched, makeSegment, stampSegment
+from VQSegUI.Segments import Label, makeSegment, stampSegment
 
 PROPOSAL_ATTRIBUTE = "VQSeg.Proposal"
 
@@ -64,11 +64,6 @@ def proposalsOf(volumeNode: Any) -> List[Any]:
     nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
     role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
     return [node for node in nodes if isProposal(node) and node.GetNodeReference(role) is volumeNode]
-
-
-def isChangedByPerson(proposalNode: Any) -> bool:
-    """Return whether a person edited, locked or added a segment of a proposal."""
-    return not all(isUntouched(proposalNode, segmentID) for segmentID in segmentIDs(proposalNode))
 
 
 def segmentIDs(segmentationNode: Any) -> List[str]:

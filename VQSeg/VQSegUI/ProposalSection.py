@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, Iterator, List, Optional
 
 import slicer
 from slicer.i18n import tr as _
@@ -39,9 +39,15 @@ class ProposalSection:
         self._onParametersChanged()
 
     def setScene(self, scene: Any) -> None:
-        """Offer the nodes of a scene; decisions about another scene cannot be undone."""
-        self._decisions.forget()
+        """Offer the nodes of a scene."""
         self.widget.setMRMLScene(scene)
+
+    def forgetScene(self) -> None:
+        """The scene is closed: its decisions cannot be undone any more."""
+        self.release()
+        self._steps = None
+        self._decisions.forget()
+        self._update()
 
     def release(self) -> None:
         """Stop what is under way."""
@@ -75,24 +81,25 @@ class ProposalSection:
             target = self._newTarget(proposal)
             self._store.update(segmentationNodeID=target.GetID())
         self._saveStateForUndo(target)
+        self._run(self._decisions.accept(proposal, ids, target), lambda decision: self._onAccepted(decision, target))
+
+    def _run(self, decisions: Iterator[Decision], onDone: Callable[[Optional[Decision]], None]) -> None:
+        """Carry out a decision step by step, with the buttons off."""
         outcome: List[Decision] = []
-
-        def work() -> Any:
-            for decision in self._decisions.accept(proposal, ids, target):
-                outcome[:] = [decision]
-                yield
-
-        self._steps = Steps(work())
+        self._steps = Steps(outcome.append(decision) for decision in decisions)
         self._steps.failed.connect(self._onFailed)
-        self._steps.finished.connect(lambda: self._onAccepted(outcome[-1] if outcome else None, target))
+        self._steps.finished.connect(lambda: self._onDone(onDone, outcome[-1] if outcome else None))
         self._update()
         self._steps.start()
 
-    def _onAccepted(self, decision: Optional[Decision], target: Any) -> None:
+    def _onDone(self, onDone: Callable[[Optional[Decision]], None], decision: Optional[Decision]) -> None:
         self._steps = None
-        sentences = [_("Accepted {count} segments into '{name}'.")] if decision is not None else []
-        values = {"count": len(decision.moves) if decision else 0, "name": target.GetName()}
-        self._say(" ".join([sentence.format(**values) for sentence in sentences] + _keptSentence(decision)))
+        onDone(decision)
+
+    def _onAccepted(self, decision: Optional[Decision], target: Any) -> None:
+        accepted = _("Accepted {count} segments into '{name}'.")
+        count = len(decision.moves) if decision is not None else 0
+        self._say(" ".join([accepted.format(count=count, name=target.GetName()), *_keptSentence(decision)]))
 
     def _onReject(self) -> None:
         self._decisions.reject(self._proposal())
@@ -101,7 +108,9 @@ class ProposalSection:
     def _onUndo(self) -> None:
         volumeID = self._store.parameters.inputVolumeID
         volumeNode = slicer.mrmlScene.GetNodeByID(volumeID) if volumeID else None
-        undone = self._decisions.undo(volumeNode)
+        self._run(self._decisions.undo(volumeNode), self._onUndone)
+
+    def _onUndone(self, undone: Optional[Decision]) -> None:
         if undone.proposalNode.GetScene() is not None:
             self._store.update(proposalNodeID=undone.proposalNode.GetID())
         self._say(" ".join([_("Taken back."), *_keptSentence(undone)]))

@@ -89,10 +89,12 @@ def roiBox(roiNode: Any, volumeNode: Any) -> Tuple[Triple, Triple]:
     """Return the smallest box of voxels ``(start, stop)``, stop excluded, both ``(K, J, I)``, around a markups ROI.
 
     Raises:
-        Problem: The ROI does not touch the scan.
+        Problem: The ROI does not touch the scan, or the scan lies under a transform that bends it.
     """
-    objectToWorld, size = roiNode.GetObjectToWorldMatrix(), roiNode.GetSize()
-    toIjk = np.linalg.inv(np.array(_worldAffine(volumeNode) or _matrixRows(_ijkToRas(volumeNode))))
+    affine = _worldAffine(volumeNode)
+    if affine is None:
+        raise Problem(_("A transform bends the scan, so no ROI can be used; harden the transform, or choose no ROI."))
+    objectToWorld, size, toIjk = roiNode.GetObjectToWorldMatrix(), roiNode.GetSize(), np.linalg.inv(np.array(affine))
     corners = []
     for signs in itertools.product((-0.5, 0.5), repeat=3):
         corner = [sign * length for sign, length in zip(signs, size)] + [1.0]

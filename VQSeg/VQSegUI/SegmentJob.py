@@ -15,6 +15,7 @@ from VQSegUI.Consent import maySendScans
 from VQSegUI.Engine import BROKEN, READY, Cancelled
 from VQSegUI.Problem import Problem
 from VQSegUI.ScanTransfer import ScanTransfer
+from VQSegUI.Segments import isUntouched
 from VQSegUI.Signal import Signal
 from VQSegUI.Steps import Steps
 
@@ -160,17 +161,21 @@ class SegmentJob:
             self._tell(fraction, _("Adding {name}").format(name=label["name"]), None)
             yield
         for nodeID in earlier:
-            self._removeUnlessTouched(slicer.mrmlScene.GetNodeByID(nodeID))
-            yield
+            yield from self._removeUnlessChanged(nodeID)
 
-    def _removeUnlessTouched(self, proposalNode: Any) -> None:
-        if proposalNode is None:
-            return
-        if Proposal.isChangedByPerson(proposalNode):
-            sentence = _("The earlier proposal '{name}' was edited, so it stays.")
-            self.notes.append(sentence.format(name=proposalNode.GetName()))
-            return
-        slicer.mrmlScene.RemoveNode(proposalNode)
+    def _removeUnlessChanged(self, nodeID: str) -> Iterator[None]:
+        """Remove an earlier proposal unless a person edited, locked or added a segment of it; one per step."""
+        node = slicer.mrmlScene.GetNodeByID(nodeID)
+        for segmentID in Proposal.segmentIDs(node) if node is not None else []:
+            if slicer.mrmlScene.GetNodeByID(nodeID) is not node:
+                return  # the person removed it meanwhile
+            if not isUntouched(node, segmentID):
+                sentence = _("The earlier proposal '{name}' was edited, so it stays.")
+                self.notes.append(sentence.format(name=node.GetName()))
+                return
+            yield
+        if node is not None:
+            slicer.mrmlScene.RemoveNode(node)
 
     def _checkUnchanged(self) -> None:
         """Drop the result when the scan is no longer the one that was sent; another frame of a sequence is."""

@@ -33,6 +33,7 @@ class VQSegTest(ScriptedLoadableModuleTest):
         voxels = slicer.util.arrayFromSegmentBinaryLabelmap(target, "Cube", volumeNode)
         self.assertEqual(voxels.sum(), 24)
         self.assertTrue(voxels[1:3, 5:9, 4:7].all())
-        decisions.undo(volumeNode)
+        for _step in decisions.undo(volumeNode):
+            pass
         self.assertEqual(Proposal.segmentIDs(target), [])
         self.delayDisplay("Test passed")

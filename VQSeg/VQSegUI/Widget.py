@@ -80,6 +80,7 @@ class Widget(VTKObservationMixin):
 
     def _onSceneStartClose(self, _caller: Any, _event: Any) -> None:
         self._store.detach()
+        self._proposal.forgetScene()
 
     def _onSceneReplaced(self, _caller: Any, _event: Any) -> None:
         self._followScene()
