@@ -134,11 +134,13 @@ def test_kill_leaves_a_broken_engine_that_installing_again_repairs(
     tiny: TinyEngine,
     moment: str,
 ) -> None:
-    process = start("install", TINY_SLEEP="60")
+    process = start("install", TINY_SLEEP="90")
     if moment == "while pip runs":
         _wait(layout.packageFolders)
     else:
         next(line for line in process.stdout if "Checking" in line)
+    if sys.platform == "linux":
+        _wait(lambda: len(_processes_that_mention(layout.root)) == 2)  # its own and its child's
     process.kill()
     process.wait()
     _wait(lambda: not _processes_that_mention(layout.root))
