@@ -6,6 +6,7 @@ import ensurepip
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,6 +109,9 @@ def test_slicers_own_packages_are_unchanged_to_the_byte(
     venv.create(tmp_path / "slicer python", with_pip=True, symlinks=sys.platform != "win32")
     folder = tmp_path / "slicer python"
     python = str(folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python"))
+
+    for cache in list(folder.rglob("__pycache__")):
+        shutil.rmtree(cache)  # so that byte code written by the set-up would show
 
     def look() -> tuple[str, dict[str, str]]:
         listed = [python, "-B", "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check"]
