@@ -71,7 +71,7 @@ def run_process() -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run(
             [sys.executable, "-m", "VQSegLib.cli", *map(str, arguments)],
             cwd=ROOT,
-            env={**os.environ, "PYTHONUTF8": "1", **environment},
+            env={**os.environ, "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1", **environment},
             capture_output=True,
             encoding="utf-8",
             check=False,

@@ -56,11 +56,15 @@ def test_module_imports_only_its_own_layer_and_those_below(file: Path) -> None:
             assert LEVELS.get(imported, 0) <= level, f"{_part(file)} must not import {imported}"
 
 
-def _modules_after(code: str, *arguments: str) -> set[str]:
+def _modules_after(code: str) -> set[str]:
     """Return the top-level modules loaded by a fresh Python after running ``code``."""
     report = "\nimport sys; print(); print(' '.join(sorted({name.partition('.')[0] for name in sys.modules})))"
     result = subprocess.run(
-        [sys.executable, "-c", code + report, *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-X", "utf8", "-c", code + report],
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     )
     return set(result.stdout.splitlines()[-1].split())
 

@@ -147,12 +147,14 @@ def test_a_scan_is_segmented_on_another_host_as_it_is_here(server: Server, tiny_
         assert client.request("volume/slab", slab) == {"received_slices": 4}
         answer = client.request("segment", {"volume": volume, "model": str(tiny_model)})
         assert [bad.text for bad in client.skipped] == [b"Welcome to gpu01\n"]
+    assert sum(label["voxels"] for label in answer["labels"]) == np.count_nonzero(here) > 0
     for label in answer["labels"]:
+        if label["extent_ijk"] is None:
+            continue
         i0, i1, j0, j1, k0, k1 = label["extent_ijk"]
         mask = np.frombuffer(label["array"].data, label["array"].dtype).reshape(label["array"].shape)
         expected = here == label["value"]
         np.testing.assert_array_equal(mask, expected[k0 : k1 + 1, j0 : j1 + 1, i0 : i1 + 1])
-        assert label["voxels"] == expected.sum()
 
 
 def _is_gone(pid: int) -> bool:

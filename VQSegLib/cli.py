@@ -6,6 +6,7 @@ a log file named. 130: stopped by Ctrl-C, nothing half-written.
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import warnings
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    _accept_any_terminal()
     given = list(sys.argv[1:] if arguments is None else arguments)
     _quieten_libraries()
     try:
@@ -83,6 +85,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if status == EXIT_INTERRUPTED:
         print_sentence("Stopped by Ctrl-C; nothing half-written was left.")
     return int(status or 0)
+
+
+def _accept_any_terminal() -> None:
+    """Show a character the terminal's encoding lacks as a question mark instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _quieten_libraries() -> None:

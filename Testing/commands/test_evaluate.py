@@ -43,6 +43,13 @@ def test_two_folders_as_table_with_names_of_a_shipped_label_table(run_cli, folde
     assert "0.7500" in result.stdout
 
 
+def test_table_is_shown_on_a_terminal_without_line_drawing(run_process, folders: tuple[Path, Path]) -> None:
+    pair = "--prediction", folders[0], "--reference", folders[1]
+    result = run_process("evaluate", *pair, PYTHONIOENCODING="iso-8859-1", PYTHONUTF8="0")
+    assert result.returncode == 0, result.stderr
+    assert "0.7500" in result.stdout
+
+
 def test_distances_in_voxels(run_cli, folders: tuple[Path, Path]) -> None:
     prediction, reference = folders
     result = run_cli(

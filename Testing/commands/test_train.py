@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +18,7 @@ from VQSegLib.labels import LabelTable
 from VQSegLib.project.folder import Project
 from VQSegLib.volume import Volume
 
+ROOT = Path(__file__).resolve().parents[2]
 SMALL = (
     "max_steps=2",
     "validation_interval=2",
@@ -20,10 +26,10 @@ SMALL = (
     "data.patch_size=[16,16]",
     "data.workers=0",
     "network.encoder.channels=[8,16]",
-    "network.encoder.strides=[[1,1],[2,2]]",
     "network.quantizer.codebook_size=8",
     "network.quantizer.code_dim=4",
     "device.accelerator=cpu",
+    "device.threads=1",
 )
 SETTINGS = [part for setting in SMALL for part in ("--set", setting)]
 
@@ -72,3 +78,22 @@ def test_wrong_request_is_refused(
 ) -> None:
     assert_mistake(run_cli("train", project, *arguments), words)
     assert list((project / "runs").iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot send Ctrl-C to a single process group")
+def test_ctrl_c_as_a_terminal_sends_it_saves_the_state_and_the_run_goes_on(run_process, project: Path) -> None:
+    run = project / "runs" / "first"
+    settings = [*SETTINGS, "--set", "data.workers=1", "--set", "max_steps=30", "--set", "validation_interval=30"]
+    command = [sys.executable, "-m", "VQSegLib.cli", "train", str(project), "--output", str(run), *settings]
+    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    while not (run / "events.jsonl").exists() or not (run / "events.jsonl").stat().st_size:
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 130, told
+    assert "--resume" in told
+    result = run_process("train", project, "--output", run, "--resume", "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["best_step"] == 30

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from VQSegLib.inference.predictor import Predictor
 from VQSegLib.labels import Label, LabelTable
-from VQSegLib.models.config import NetworkConfig, PreprocessingConfig
+from VQSegLib.models.config import ConvEncoderConfig, NetworkConfig, PreprocessingConfig
 from VQSegLib.volume import Volume
 
 
@@ -58,9 +58,10 @@ def main() -> None:
     for index in range(slices):
         array[index] = rng.integers(-1000, 1000, (rows, columns), dtype=np.int16)
     labels = tuple(Label(value=value, name=str(value), color=(0, 0, 0)) for value in range(1, classes))
+    encoder = ConvEncoderConfig(channels=(32,), strides=((1,) * dims,))
     model = SimpleNamespace(
         network=build_network(dims, classes),
-        network_config=NetworkConfig(spatial_dims=dims, num_classes=classes),
+        network_config=NetworkConfig(spatial_dims=dims, num_classes=classes, encoder=encoder),
         preprocessing=PreprocessingConfig(patch_size=(80, 112, 112) if dims == 3 else None, overlap=0.25),
         labels=LabelTable(labels=labels),
     )

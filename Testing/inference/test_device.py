@@ -25,12 +25,10 @@ def test_auto_takes_cuda_only_where_there_is_one(monkeypatch):
     assert resolve_device(CPU) == CPU
 
 
-@pytest.mark.parametrize(("has_amx", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
-def test_auto_precision_follows_the_processor(monkeypatch, has_amx, expected):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": has_amx})
-    assert resolve_precision("auto", CPU) == expected
-    assert resolve_precision("float32", CPU) == torch.float32
+def test_auto_precision_follows_the_device():
+    assert resolve_precision("auto", CPU) == torch.float32
     assert resolve_precision("auto", torch.device("cuda")) == torch.bfloat16
+    assert resolve_precision("bfloat16", CPU) == torch.bfloat16
 
 
 def test_the_batch_follows_free_memory(monkeypatch):

@@ -158,6 +158,13 @@ def test_only_the_body_is_computed(make_levels):
     assert result[3, 0, 0] == 0
 
 
+def test_an_image_that_is_not_in_hu_is_noted(make_model):
+    model = make_model(Levels(num_classes=2), window_low=-1000.0)
+    volume = whole_numbers((4, 5, 6))
+    assert "may not be in Hounsfield units" in Predictor(model, device="cpu").predict(volume).notes[0]
+    assert Predictor(model, device="cpu").predict(volume.with_array(volume.array - 500)).notes == ()
+
+
 @pytest.mark.parametrize("stop_after", [0, 1, 2])
 def test_cancelling_stops_between_batches(make_levels, stop_after):
     model = make_levels(dims=2)

@@ -1,8 +1,8 @@
-"""A small Slicer for the tests of the module; they are skipped where slicer-core or PySide6 is not installed."""
+"""A small Slicer for the tests of the module; they are skipped where slicer-core or PySide6 does not work."""
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,10 +14,22 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
-AVAILABLE = all(importlib.util.find_spec(name) for name in ("slicer", "PySide6"))
-collect_ignore_glob = ["slicer_harness/*"] if AVAILABLE else ["*"]
 
-if AVAILABLE:
+
+def find_obstacle() -> str:
+    """Return why these tests cannot run here; empty: they can."""
+    try:
+        importlib.import_module("slicer")
+        importlib.import_module("PySide6.QtWidgets")
+    except ImportError as problem:
+        return f"slicer-core or PySide6 cannot be used: {problem}"
+    return ""
+
+
+OBSTACLE = find_obstacle()
+collect_ignore_glob = ["slicer_harness/*", *(["test_[!a]*.py"] if OBSTACLE else [])]
+
+if not OBSTACLE:
     for folder in (HERE, ROOT, ROOT / "VQSeg"):
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
@@ -29,6 +41,9 @@ if AVAILABLE:
 @pytest.fixture(autouse=True)
 def clean_slicer(tmp_path: Path) -> Iterator[None]:
     """Give every test an empty scene and settings of its own."""
+    if OBSTACLE:
+        yield
+        return
     import qt
     import slicer
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import slicer
+
 from VQSegUI.Proposal import segmentIDs
 
 
@@ -150,7 +151,7 @@ def test_surfaces_are_made_on_demand_only(proposed: Any) -> None:
     assert segmentation.ContainsRepresentation("Closed surface")
 
 
-def test_the_proposal_lies_under_the_scans_transform(panel: Any, make_volume: Any, voxels: Any, wait_until: Any) -> None:
+def test_the_proposal_lies_under_the_scans_transform(panel: Any, make_volume: Any) -> None:
     transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     volume = make_volume()
     volume.SetAndObserveTransformNodeID(transform.GetID())

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import slicer
 import vtk
+
 from VQSegUI import SceneBridge
 from VQSegUI.Problem import Problem
 

@@ -45,6 +45,14 @@ def test_settings_of_the_files_method_survive_its_being_named_again(project: Pro
     assert config.method.qpm is False
 
 
+@pytest.mark.parametrize("dims", [2, 3])
+def test_encoder_fits_any_number_of_axes_and_stages(project: Project, tmp_path: Path, dims: int) -> None:
+    settings = (f"network.spatial_dims={dims}", "network.encoder.channels=[8,16,32]")
+    config = build_config(project, TrainingRequest(settings=settings), tmp_path)
+    assert config.network.encoder.strides == ((1,) * dims, (2,) * dims, (2,) * dims)
+    assert len(config.data.patch_size) == dims
+
+
 def test_preset_is_a_method(project: Project, tmp_path: Path) -> None:
     config = build_config(project, TrainingRequest(method="vqseg-release"), tmp_path)
     assert config.method.name == "vqseg"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, Optional, Set
 
 import qt
 from slicer.i18n import tr as _
@@ -16,6 +16,9 @@ from VQSegUI.Signal import Signal
 
 KEPT_LOG_CHARACTERS = 20_000
 QUIT_MILLISECONDS = 1500
+
+_alive: Set[EngineProcess] = set()
+"""Every process that was started and has not ended: QProcess must not be destroyed before, nor in its own signals."""
 
 
 class EngineProcess:
@@ -39,6 +42,7 @@ class EngineProcess:
     def start(self) -> None:
         """Start the program; a failure arrives as ``ended``."""
         program, *arguments = self._command.startable()
+        _alive.add(self)
         self._process.start(program, arguments)
 
     def send(self, message: Message) -> None:
@@ -60,7 +64,7 @@ class EngineProcess:
         if self._process.state() == qt.QProcess.NotRunning:
             return
         self._process.closeWriteChannel()
-        qt.QTimer.singleShot(QUIT_MILLISECONDS, self._process.kill)
+        qt.QTimer.singleShot(QUIT_MILLISECONDS, self.kill)
 
     def stopNow(self) -> None:
         """End the worker before returning, for when Slicer quits and no event loop will run any more."""
@@ -70,10 +74,12 @@ class EngineProcess:
         self._process.closeWriteChannel()
         if not self._process.waitForFinished(QUIT_MILLISECONDS):
             self.kill()
+            self._process.waitForFinished(QUIT_MILLISECONDS)
 
     def kill(self) -> None:
         """End a worker that no longer listens."""
-        self._process.kill()
+        if self._process.state() != qt.QProcess.NotRunning:
+            self._process.kill()
 
     def _makeProcess(self) -> Any:
         process = qt.QProcess()
@@ -108,6 +114,11 @@ class EngineProcess:
         self._end(-(exitCode or 1) if hasCrashed else exitCode)
 
     def _end(self, exitCode: Optional[int]) -> None:
+        # Later, when QProcess is no longer in its own signal and may be destroyed.
+        qt.QTimer.singleShot(0, lambda: self._release(exitCode))
+
+    def _release(self, exitCode: Optional[int]) -> None:
+        _alive.discard(self)
         if self._isOver:
             return
         self._isOver = True

@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 
 from VQSegUI import Proposal, SceneBridge
 from VQSegUI.Consent import maySendScans
-from VQSegUI.Engine import BROKEN, READY, Cancelled
+from VQSegUI.Engine import READY, STARTING, Cancelled
 from VQSegUI.Problem import Problem
 from VQSegUI.ScanTransfer import ScanTransfer
 from VQSegUI.Segments import isUntouched
@@ -58,7 +58,7 @@ class SegmentJob:
         self._current: Any = None  # what can be cancelled: a transfer, then a reply
         self._steps: Optional[Steps] = None
         self._proposalID = ""
-        self._isOver = False
+        self._isOver = self._isCancelled = False
 
     def start(self) -> None:
         """Begin; everything that comes of it arrives as signals.
@@ -82,20 +82,22 @@ class SegmentJob:
         if self._engine.state == READY:
             self._send()
             return
-        self._tell(0.0, _("Starting the engine"), None)
         self._engine.stateChanged.connect(self._onEngineState)
-        self._engine.start()
+        self._tell(0.0, _("Starting the engine"), None)
+        if not self._isOver:
+            self._engine.start()
 
     def _onEngineState(self) -> None:
-        if self._engine.state not in (READY, BROKEN):
+        state = self._engine.state
+        if state == STARTING:
             return
         self._engine.stateChanged.disconnect(self._onEngineState)
         if self._isOver:
             return
-        if self._engine.state == READY:
+        if state == READY:
             self._send()
         else:
-            self._fail(self._engine.problem)
+            self._fail(self._engine.problem or Cancelled(_("The engine was stopped.")))
 
     def _send(self) -> None:
         if not self._maySend(self._engine):
@@ -106,10 +108,12 @@ class SegmentJob:
         self._current.failed.connect(self._fail)
         self._current.finished.connect(self._onSent)
         self._tell(0.0, _("Sending the scan"), None)
-        self._current.start()
+        if self._current is not None:
+            self._current.start()
 
     def cancel(self) -> None:
         """Stop at the person's wish; ``failed`` follows with `Cancelled`, and the scene is as before."""
+        self._isCancelled = True
         if self._current is not None:
             self._current.cancel()
         else:
@@ -137,6 +141,9 @@ class SegmentJob:
         if self._isOver:
             return
         self._current = None
+        if self._isCancelled:  # the answer was faster than the wish to stop
+            self._fail(Cancelled(_("Cancelled.")))
+            return
         self.result = {key: value for key, value in result.items() if key != "labels"}
         self.notes += result.get("notes", [])
         self._steps = Steps(self._addLabels(result["labels"]))

@@ -1,4 +1,7 @@
-"""Ctrl-C as a polite request, for work that saves its state before it stops."""
+"""Ctrl-C as a request that long work polls, so that it stops at a place where nothing is half done.
+
+An exception raised at any instant can be lost in a library's callback, or keep a training run from saving its state.
+"""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from VQSegLib.commands.interrupt import cancel_on_interrupt
 from VQSegLib.commands.terminal import print_result, shown_progress
 
 
@@ -21,8 +22,10 @@ def segment(
     """Segment a scan; the label map lies in the scan's own geometry."""
     from VQSegLib.service import Service
 
-    with shown_progress() as on_progress:
-        result = Service().segment(image, model, output, device=device, overwrite=overwrite, on_progress=on_progress)
+    with shown_progress() as on_progress, cancel_on_interrupt() as cancelled:
+        result = Service().segment(
+            image, model, output, device=device, overwrite=overwrite, on_progress=on_progress, cancelled=cancelled
+        )
     if as_json:
         print_result(result.model_dump_json(indent=2))
         return

@@ -71,7 +71,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     """Return the type convolutions run in.
 
-    "auto" is bfloat16 on CUDA and on processors with instructions for it (AMX), else float32.
+    "auto" is bfloat16 on CUDA and float32 on the CPU: with AMX, bfloat16 was seen between 0.8 and 1.7 times as fast
+    there (normalization layers gain nothing), and labels then differ between processors.
 
     Raises:
         ConfigError: If the name is unknown.
@@ -80,8 +81,7 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
         msg = f"Unknown precision '{precision}'; choose one of {', '.join(PRECISIONS)}."
         raise ConfigError(msg)
     if precision == "auto":
-        is_fast = device.type == "cuda" or bool(torch.cpu.get_capabilities().get("amx_bf16", False))
-        return torch.bfloat16 if is_fast else torch.float32
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 

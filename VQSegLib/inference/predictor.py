@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from VQSegLib.box import Box
@@ -31,6 +32,7 @@ from VQSegLib.models.protocol import SegmentationModel
 from VQSegLib.volume import Volume
 
 logger = logging.getLogger(__name__)
+LabelArray = npt.NDArray[np.uint8]
 _PREPARED = 0.1
 """Fraction of the progress bar that preparation gets."""
 
@@ -89,7 +91,7 @@ class Predictor:
         Args:
             model: Network with its configuration.
             device: "auto", "cpu", "cuda" or "cuda:<n>".
-            precision: "auto", "float32" or "bfloat16"; auto is bfloat16 where the device is faster with it.
+            precision: "auto", "float32" or "bfloat16"; auto is bfloat16 on CUDA, float32 on the CPU.
             window_batch_size: Windows or slices per forward pass; None chooses by free memory.
             stride: Distance of windows in voxels, one per side of the model's patch, instead of its overlap.
 
@@ -147,9 +149,12 @@ class Predictor:
         body = compute_body_box(grid.array, grid.spacing_mm_kji, config)
         region = find_region(body, roi, volume.shape_kji, grid)
         windows = lay_windows(region, grid.shape_kji, self._model, self._stride)
-        return _Job(volume, grid, region, windows, progress, [])
+        notes = []
+        if config.window_low < 0 and grid.array.min() >= 0:
+            notes.append("The image has no value below 0, so it may not be in Hounsfield units; check the result.")
+        return _Job(volume, grid, region, windows, progress, notes)
 
-    def _segment_somewhere(self, job: _Job) -> tuple[np.ndarray, torch.device, int]:
+    def _segment_somewhere(self, job: _Job) -> tuple[LabelArray, torch.device, int]:
         """Segment on the chosen device; on the CPU when its memory does not hold one window."""
         try:
             return self._segment(job, self._device)
@@ -169,22 +174,27 @@ class Predictor:
         release_cached_memory(self._device)
         return self._segment(job, torch.device("cpu"))
 
-    def _segment(self, job: _Job, device: torch.device) -> tuple[np.ndarray, torch.device, int]:
+    def _segment(self, job: _Job, device: torch.device) -> tuple[LabelArray, torch.device, int]:
         job.progress.start_stage("Segmenting", _PREPARED)
-        values = (0, *self._model.labels.values)
         config, window = self._model.network_config, job.windows.window_kji
         size = self._batch_size or compute_batch_size(device, window, config.in_channels + config.num_classes)
         precision = resolve_precision(self._precision, device)
         forward = BatchedForward(self._model.network, config.num_classes, device, precision, size)
-        reader = WindowReader(job.grid.array, config, self._model.preprocessing)
         label_map = np.zeros(job.volume.shape_kji, dtype=np.uint8)
         # Written through a canonical view, so every voxel lands at its place in the axis order of the input.
         canonical = job.grid.axis_map.to_canonical(label_map)
+        values = (0, *self._model.labels.values)
         writer = LabelWriter(canonical, job.grid.shape_kji, job.region, values)
-        blender = SliceBlender(job.region, len(values), window[0], device)
-        weights = job.windows.compute_weights(device)
+        self._run_windows(job, forward, SliceBlender(job.region, len(values), window[0], device), writer)
+        job.notes.extend(forward.notes)
+        return label_map, device, forward.batch_size
+
+    def _run_windows(self, job: _Job, forward: BatchedForward, blender: SliceBlender, writer: LabelWriter) -> None:
+        """Stream all windows through network and blending; slices that are complete go on to the writer."""
+        reader = WindowReader(job.grid.array, self._model.network_config, self._model.preprocessing)
+        weights = job.windows.compute_weights(blender.device)
         starts, done = list(job.windows), 0
-        for batch, logits in forward.run(reader, starts, window):
+        for batch, logits in forward.run(reader, starts, job.windows.window_kji):
             for start, window_logits in zip(batch, logits, strict=True):
                 blender.add(start, window_logits, tuple(axis[at] for axis, at in zip(weights, start, strict=True)))
             done += len(batch)
@@ -192,5 +202,3 @@ class Predictor:
             for index, blended in blender.pop_below(first_k_to_come):
                 writer.write(index, blended)
             job.progress.advance(done / len(starts), _PREPARED, 1.0)
-        job.notes.extend(forward.notes)
-        return label_map, device, forward.batch_size

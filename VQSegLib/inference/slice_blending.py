@@ -16,6 +16,9 @@ class SliceBlender:
 
     MONAI's sliding window keeps logits of the whole volume (5 GB for eight classes of 512 x 512 x 600); here a slice
     is handed out and freed as soon as no later window reaches it.
+
+    Attributes:
+        device: Where the sum lives.
     """
 
     def __init__(self, region: Box, num_classes: int, window_depth: int, device: torch.device) -> None:
@@ -32,7 +35,7 @@ class SliceBlender:
         self._slice_shape = (num_classes, rows, columns)
         held_bytes = num_classes * rows * columns * window_depth * 4
         self._dtype = torch.float16 if held_bytes > _HALF_PRECISION_ABOVE_BYTES else torch.float32
-        self._device = device
+        self.device = device
         self._slices: dict[int, torch.Tensor] = {}
 
     def add(self, start_kji: Triple, logits: torch.Tensor, weights_kji: tuple[torch.Tensor, ...]) -> None:
@@ -63,7 +66,7 @@ class SliceBlender:
 
     def _slice(self, index: int) -> torch.Tensor:
         if index not in self._slices:
-            self._slices[index] = torch.zeros(self._slice_shape, dtype=self._dtype, device=self._device)
+            self._slices[index] = torch.zeros(self._slice_shape, dtype=self._dtype, device=self.device)
         return self._slices[index]
 
 

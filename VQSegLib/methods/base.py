@@ -55,6 +55,11 @@ class MethodConfig(Document):
 
     strong_views: int = Field(default=0, ge=0, description="Strong views per unlabeled patch the data must deliver.")
 
+    def needs_unlabeled(self, step: int) -> bool:
+        """Return whether training step ``step`` (0-based) looks at unlabeled patches."""
+        del step
+        return True
+
     def adapt_network(self, network: NetworkConfig) -> NetworkConfig:
         """Return the network this method trains, for example without a quantizer."""
         return network

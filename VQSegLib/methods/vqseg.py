@@ -79,27 +79,35 @@ class VQSeg(Method):
 
     def forward(self, batch: Batch, step: int) -> StepResult:
         """Return the whole objective for one batch."""
+        logs: dict[str, float] = {}
+        if not self.config.needs_unlabeled(step):
+            views = self._encode([batch.labeled])
+            terms = {"loss/supervised": self.config.labeled_weight * self._supervised(views, batch)}
+            terms |= self._reconstruction(views, 0)
+        else:
+            views, terms = self._semi_supervised(batch, step, logs)
+        terms |= self._alignment(views, step)
+        terms |= self._codebook_terms(views, logs)
+        logs |= {name: float(term.detach()) for name, term in terms.items()}
+        return StepResult(torch.stack(list(terms.values())).sum(), logs)
+
+    def _semi_supervised(self, batch: Batch, step: int, logs: dict[str, float]) -> tuple[_Views, dict[str, Tensor]]:
+        """Return the student's views and the supervised, consistency and reconstruction terms."""
         config = self.config
         if batch.unlabeled_weak is None or batch.unlabeled_strong is None:
             msg = "method vqseg needs unlabeled patches"
             raise RuntimeError(msg)
         with torch.no_grad():
             teacher_logits = self.teacher(batch.unlabeled_weak)
-        pseudo_label, mask_ratio = masked_pseudo_labels(teacher_logits, config.confidence_threshold)
+        pseudo_label, logs["ssl/mask_ratio"] = masked_pseudo_labels(teacher_logits, config.confidence_threshold)
         strong, strong_labels = self._strong_views(batch.unlabeled_strong, pseudo_label)
-        views = self._encode(batch, strong)
-        logs = {"ssl/mask_ratio": mask_ratio}
-
-        terms = {"loss/supervised": config.labeled_weight * self._supervised(views, batch)}
-        weight = config.consistency_weight * sigmoid_rampup(step, config.rampup_steps)
-        consistency = self._consistency(views, strong_labels, pseudo_label, step, logs)
-        terms["loss/consistency"] = weight * consistency
-        terms |= self._reconstruction(views, weight)
-        terms |= self._alignment(views, step)
-        terms |= self._codebook_terms(views, logs)
-        logs |= {name: float(term.detach()) for name, term in terms.items()}
+        weak = [batch.unlabeled_weak] if config.student_sees_weak else []
+        views = self._encode([batch.labeled, strong, *weak])
+        weight = config.consistency_weight * sigmoid_rampup(step - config.pretraining_steps, config.rampup_steps)
         logs["ssl/consistency_weight"] = weight
-        return StepResult(torch.stack(list(terms.values())).sum(), logs)
+        terms = {"loss/supervised": config.labeled_weight * self._supervised(views, batch)}
+        terms["loss/consistency"] = weight * self._consistency(views, strong_labels, pseudo_label, step, logs)
+        return views, terms | self._reconstruction(views, weight)
 
     def after_step(self, step: int) -> None:
         """Move the teacher."""
@@ -120,14 +128,12 @@ class VQSeg(Method):
                 labels[view] = paste(inside, pseudo_label, pseudo_label.flip(0))
         return torch.cat(images), torch.cat(labels)
 
-    def _encode(self, batch: Batch, strong: Tensor) -> _Views:
-        """Encode and quantize all the student sees in one pass."""
-        parts = [batch.labeled, strong]
-        if self.config.student_sees_weak and batch.unlabeled_weak is not None:
-            parts.append(batch.unlabeled_weak)
+    def _encode(self, parts: list[Tensor]) -> _Views:
+        """Encode and quantize all the student sees in one pass: labeled, then strong and weak patches if given."""
         images = torch.cat(parts)
         features = self.student.encode(images)
-        first, second = len(batch.labeled), len(batch.labeled) + len(strong)
+        first = len(parts[0])
+        second = first + (len(parts[1]) if len(parts) > 1 else 0)
         return _Views(
             images,
             features,
@@ -197,7 +203,10 @@ class VQSeg(Method):
             image = self.student.reconstruct(views.cut(part)[1], size)
             return F.l1_loss(image.float(), views.images[part])
 
-        return {"loss/reconstruction": error(views.labeled) + unlabeled_weight * error(views.weak)}
+        total = error(views.labeled)
+        if views.weak.start < views.weak.stop:
+            total = total + unlabeled_weight * error(views.weak)
+        return {"loss/reconstruction": total}
 
     def _alignment(self, views: _Views, step: int) -> dict[str, Tensor]:
         """Return the patch-wise InfoNCE against the foundation teacher on labeled and clean unlabeled patches (PFA)."""

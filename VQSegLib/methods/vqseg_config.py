@@ -41,7 +41,15 @@ class VQSegConfig(MethodConfig):
     ema_decay: float = Field(default=0.99, ge=0, lt=1)
     labeled_weight: float = Field(default=1, ge=0)
     consistency_weight: float = Field(default=1, ge=0, description="Weight of the unlabeled terms (paper: lambda_u).")
-    rampup_steps: int = Field(default=0, ge=0, description="Steps over which consistency_weight grows; 0: at once.")
+    pretraining_steps: int = Field(
+        default=0,
+        ge=0,
+        description="Steps on labeled patches alone (segmentation, reconstruction, codebook) before the unlabeled "
+        "terms begin, as BCP pre-trains: a new network's pseudo-labels are all background, at half the cost of a step.",
+    )
+    rampup_steps: int = Field(
+        default=0, ge=0, description="Steps over which consistency_weight then grows; 0: at once."
+    )
     alignment_weight: float = Field(default=5, ge=0, description="Weight of PFA (paper: lambda_a); grows over 10 %.")
     vq_weight: float = Field(default=1, ge=0, description="Weight of codebook and commitment loss.")
     usage_weight: float = Field(default=0, ge=0, le=0.1, description="Weight of the release's usage loss.")
@@ -61,6 +69,10 @@ class VQSegConfig(MethodConfig):
     def student_sees_weak(self) -> bool:
         """Whether the student encodes the weak view of unlabeled patches."""
         return (self.qpm and self.qpm_on == "weak") or self.dual_branch or self.pfa
+
+    def needs_unlabeled(self, step: int) -> bool:
+        """Return whether pretraining on labeled patches is over."""
+        return step >= self.pretraining_steps
 
     def adapt_network(self, network: NetworkConfig) -> NetworkConfig:
         """Return the network with quantizer and image decoder as the switches say."""
@@ -93,7 +105,3 @@ def release_preset() -> VQSegConfig:
         vq_weight=0.1,
         usage_weight=0.1,
     )
-
-
-PRESETS = {"vqseg-paper": VQSegConfig, "vqseg-release": release_preset}
-"""Presets by the name used in configuration files and on the command line."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -65,11 +65,27 @@ class ConvEncoderConfig(Document):
     """Residual convolutional encoder (and mirrored decoders) built from MONAI blocks."""
 
     kind: Literal["conv"] = "conv"
-    channels: tuple[int, ...] = Field(default=(32, 64, 128, 256), description="Width per stage, fine to coarse.")
+    channels: tuple[int, ...] = Field(
+        default=(32, 64, 128, 256), min_length=1, description="Width per stage, fine to coarse; multiples of 8."
+    )
     strides: tuple[tuple[int, ...], ...] = Field(
         default=((1, 1), (2, 2), (2, 2), (2, 2)), description="Stride per stage and spatial axis, fine to coarse."
     )
+    norm: Literal["batch", "group"] = Field(
+        default="batch",
+        description="Batch norm, as V-Net and UNet of the compared methods have it; group norm for batches of one "
+        "patch. Both have channels-last kernels on the CPU, instance norm does not.",
+    )
     skip: bool = Field(default=True, description="Unquantized finer stages also reach the segmentation decoder.")
+
+    @model_validator(mode="after")
+    def _check(self) -> ConvEncoderConfig:
+        if any(width <= 0 or (self.norm == "group" and width % 8) for width in self.channels):
+            msg = (
+                f"channels must be positive, and multiples of 8 for group norm with its 8 groups, given {self.channels}"
+            )
+            raise ValueError(msg)
+        return self
 
 
 class Dinov2EncoderConfig(Document):
@@ -113,13 +129,21 @@ class QuantizerConfig(Document):
     code_dim: int = Field(default=64, ge=1, description="Width of a code; features are projected when it differs.")
 
 
+def _build_default_encoder(fields: dict[str, Any]) -> ConvEncoderConfig:
+    """Return the default encoder with strides for the number of spatial axes given before it."""
+    dims = fields.get("spatial_dims", 2)
+    return ConvEncoderConfig(strides=((1,) * dims, (2,) * dims, (2,) * dims, (2,) * dims))
+
+
 class NetworkConfig(Document):
     """Network: encoder, optional vector quantizer, segmentation decoder, optional image decoder."""
 
     spatial_dims: Literal[2, 3] = 2
     in_channels: int = Field(default=1, ge=1, description="Channels of the input; 2-D: neighbouring slices or RGB.")
     num_classes: int = Field(ge=2, description="Background included.")
-    encoder: ConvEncoderConfig | Dinov2EncoderConfig = Field(default_factory=ConvEncoderConfig, discriminator="kind")
+    encoder: ConvEncoderConfig | Dinov2EncoderConfig = Field(
+        default_factory=_build_default_encoder, discriminator="kind"
+    )
     quantizer: QuantizerConfig | None = Field(
         default_factory=QuantizerConfig, description="null: no quantizer (vq off)."
     )

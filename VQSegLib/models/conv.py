@@ -13,8 +13,7 @@ from torch.nn import functional as F  # noqa: N812 - the field's usual name
 
 from VQSegLib.models.config import ConvEncoderConfig
 
-_NORM: tuple[str, dict[str, object]] = ("group", {"num_groups": 8, "affine": True})
-# Group norm has channels-last kernels on the CPU; instance norm copies every map to another layout and back.
+_NORMS: dict[str, tuple[str, dict[str, object]]] = {"batch": ("batch", {}), "group": ("group", {"num_groups": 8})}
 
 
 class ConvEncoder(nn.Module):
@@ -30,7 +29,7 @@ class ConvEncoder(nn.Module):
         super().__init__()
         widths = (in_channels, *config.channels)
         self.stages = nn.ModuleList(
-            UnetResBlock(spatial_dims, before, after, 3, stride, norm_name=_NORM)
+            UnetResBlock(spatial_dims, before, after, 3, stride, norm_name=_NORMS[config.norm])
             for before, after, stride in zip(widths[:-1], widths[1:], config.strides, strict=True)
         )
         self.size_divisor = tuple(prod(stride[axis] for stride in config.strides) for axis in range(spatial_dims))
@@ -60,7 +59,7 @@ class ConvDecoder(nn.Module):
         block = UnetUpBlock if skip else _UpBlock
         coarse_to_fine = list(zip(config.channels, config.channels[1:], config.strides[1:], strict=False))[::-1]
         self.ups = nn.ModuleList(
-            block(spatial_dims, coarse, fine, 3, stride, stride, norm_name=_NORM)
+            block(spatial_dims, coarse, fine, 3, stride, stride, norm_name=_NORMS[config.norm])
             for fine, coarse, stride in coarse_to_fine
         )
         self.head: nn.Module = Conv[Conv.CONV, spatial_dims](config.channels[0], out_channels, 1)

@@ -61,14 +61,22 @@ def nearest_codes(latents: Tensor, codes: Tensor) -> Tensor:
         return torch.cat([torch.addmm(half_norms, part, codes.T, alpha=-1).argmin(1) for part in latents.split(rows)])
 
 
-class UnitNorm(nn.Module):
-    """Layer norm over channels scaled to vectors of length one, so that features and codes share a scale."""
+class TokenNorm(nn.Module):
+    """Batch norm over tokens, without parameters, scaled so that latents have a mean squared length of one.
+
+    Features and codes then share a scale whatever the encoder does. Normalizing each token alone is not enough: the
+    features' common direction grew until 3 of 1,024 codes took all tokens within 100 steps.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.statistics = nn.BatchNorm1d(dim, affine=False)
+        self.scale = dim**-0.5
 
     def forward(self, z: Tensor) -> Tensor:
-        """Normalize ``(B, C, *spatial)`` over ``C``."""
-        z = z.float()
-        centered = z - z.mean(1, keepdim=True)
-        return F.normalize(centered, dim=1, eps=1e-6)
+        """Normalize ``(B, C, *spatial)`` per channel."""
+        normalized: Tensor = self.statistics(z.flatten(2)) * self.scale
+        return normalized.reshape(z.shape)
 
 
 class VectorQuantizer(nn.Module):
@@ -226,12 +234,12 @@ class EMAQuantizer(VectorQuantizer):
 
 
 class _Pointwise(nn.Module):
-    """Linear map over channels of ``(B, C, *spatial)``, any number of spatial axes; optionally unit-normed."""
+    """Linear map over channels of ``(B, C, *spatial)``, any number of spatial axes; optionally normalized."""
 
     def __init__(self, dim_in: int, dim_out: int, *, normalize: bool) -> None:
         super().__init__()
         self.linear = nn.Linear(dim_in, dim_out)
-        self.norm: nn.Module = UnitNorm() if normalize else nn.Identity()
+        self.norm: nn.Module = TokenNorm(dim_out) if normalize else nn.Identity()
 
     def forward(self, z: Tensor) -> Tensor:
         out: Tensor = self.norm(self.linear(z.movedim(1, -1)).movedim(-1, 1))

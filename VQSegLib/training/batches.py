@@ -6,6 +6,7 @@ uninterrupted one would have seen, whatever the number of worker processes.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,7 +51,7 @@ class BatchDataset(Dataset[Batch]):
         rng = np.random.default_rng([config.seed, self.source.rank, step])
         labeled = [self._labeled(rng) for _ in range(config.data.batch_labeled)]
         images, targets = (torch.stack(part) for part in zip(*labeled, strict=True))
-        if not self.source.unlabeled:
+        if not self.source.unlabeled or not config.method.needs_unlabeled(step):
             return Batch(images, targets)
         views = [self._unlabeled(rng) for _ in range(config.data.batch_unlabeled)]
         weak = torch.stack([view[0] for view in views])
@@ -87,7 +88,7 @@ def build_loader(source: BatchSource, first_step: int) -> DataLoader[Batch]:
         prefetch_factor=4 if config.data.workers else None,
         multiprocessing_context="spawn" if config.data.workers else None,
         pin_memory=torch.cuda.is_available(),
-        worker_init_fn=_use_one_thread,
+        worker_init_fn=_prepare_worker,
     )
 
 
@@ -95,7 +96,8 @@ def _draw_case(cases: Sequence[CachedCase], rng: np.random.Generator) -> CachedC
     return cases[int(rng.integers(len(cases)))]
 
 
-def _use_one_thread(worker: int) -> None:
-    """Leave the other cores to the training process."""
+def _prepare_worker(worker: int) -> None:
+    """Leave the other cores to the training process, and Ctrl-C, which a terminal sends to every process, too."""
     del worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from VQSegLib.atomic_files import written_atomically
 from VQSegLib.inference.preprocessing import prepare_case
 from VQSegLib.labels import LabelTable
 from VQSegLib.models.config import PreprocessingConfig
@@ -136,6 +137,5 @@ def _sample_foreground(target: Array, key: str) -> Array:
 
 
 def _save(path: Path, array: Array) -> None:
-    temporary = path.with_suffix(".partial.npy")
-    np.save(temporary, np.ascontiguousarray(array))
-    temporary.replace(path)
+    with written_atomically(path, ".npy") as temporary:
+        np.save(temporary, np.ascontiguousarray(array))

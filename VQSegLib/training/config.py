@@ -16,6 +16,9 @@ class OptimizerConfig(Document):
 
     kind: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = Field(default=1e-3, gt=0)
+    encoder_factor: float = Field(
+        default=1, gt=0, description="Factor on the encoder's learning rate; small for pre-trained encoders."
+    )
     weight_decay: float = Field(default=1e-2, ge=0)
     momentum: float = Field(default=0.9, ge=0, lt=1, description="SGD only.")
     poly_power: float = Field(default=0.9, ge=0, description="0 keeps the learning rate constant.")

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from VQSegLib.project.durable_files import write_text
+
 EVENTS_FILE = "events.jsonl"
 
 
@@ -22,7 +24,7 @@ class EventLog:
     def __init__(self, folder: Path, steps_done: int = 0) -> None:
         self.path = folder / EVENTS_FILE
         kept = [event for event in read_events(folder) if event["step"] <= steps_done]
-        self.path.write_text("".join(json.dumps(event) + "\n" for event in kept), encoding="utf-8")
+        write_text(self.path, "".join(json.dumps(event) + "\n" for event in kept))
 
     def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
         """Append one event; numbers that are not finite become null, which JSON can hold."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from VQSegLib.training.events import read_events
 
+CURVES_FILE = "curves.png"
 _PANELS = (
     ("Losses", ("loss/supervised", "loss/consistency", "loss/reconstruction", "loss/alignment", "vq/commitment"), True),
     ("Validation Dice", ("dice",), False),
@@ -42,7 +43,7 @@ def save_curves(folder: Path) -> Path:
         axes.grid(alpha=0.3)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize=7)
-    path = folder / "curves.png"
+    path = folder / CURVES_FILE
     figure.savefig(path, dpi=110)
     return path
 

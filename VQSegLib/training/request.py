@@ -104,10 +104,13 @@ def _load_values(path: Path) -> dict[str, Any]:
 def _set_method(values: dict[str, Any], name: str) -> None:
     """Choose a method, or a preset of one."""
     from VQSegLib.methods import METHODS
-    from VQSegLib.methods.vqseg_config import PRESETS
+    from VQSegLib.training.presets import PRESETS, build_preset
 
     if name in PRESETS:
-        values["method"] = PRESETS[name]().model_dump(mode="json")
+        for key, preset in build_preset(name).items():
+            # What the file says of a section wins, but a preset's method is taken whole.
+            given = {} if key == "method" else _section(values, key)
+            values[key] = {**preset, **given}
     elif name not in METHODS:
         msg = f"The method '{name}' is not known; choose one of {', '.join(sorted({*METHODS, *PRESETS}))}."
         raise ConfigError(msg)
@@ -144,11 +147,21 @@ def _fill_from_project(values: dict[str, Any], project: Project) -> None:
     _section(values, "method").setdefault("name", DEFAULT_METHOD)
     network, preprocessing = _section(values, "network"), _section(values, "preprocessing")
     network.setdefault("num_classes", project.labels.num_classes)
-    if "encoder" in network:
-        _section(network, "encoder").setdefault("kind", "conv")
+    _fill_encoder(_section(network, "encoder"), network.setdefault("spatial_dims", 2))
     low, high = project.document.intensity_window
     preprocessing.setdefault("window_low", low)
     preprocessing.setdefault("window_high", high)
-    patch_size = _DEFAULT_PATCH_SIZE.get(network.setdefault("spatial_dims", 2))
+    patch_size = _DEFAULT_PATCH_SIZE.get(network["spatial_dims"])
     if patch_size:
         _section(values, "data").setdefault("patch_size", patch_size)
+
+
+def _fill_encoder(encoder: dict[str, Any], spatial_dims: Any) -> None:
+    """Halve every axis from stage to stage unless strides are given, for any number of stages and axes."""
+    if encoder.setdefault("kind", "conv") != "conv" or spatial_dims not in (2, 3):
+        return
+    from VQSegLib.models.config import ConvEncoderConfig
+
+    channels = encoder.get("channels", ConvEncoderConfig().channels)
+    if isinstance(channels, (list, tuple)):
+        encoder.setdefault("strides", [[1 if stage == 0 else 2] * spatial_dims for stage in range(len(channels))])

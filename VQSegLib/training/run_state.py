@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from VQSegLib.atomic_files import written_atomically
 from VQSegLib.errors import ProjectError
 
 STATE_FILE = "state.pt"
@@ -17,12 +17,8 @@ BEST_FILE = "best.pt"
 
 def save_tensors(path: Path, content: dict[str, Any]) -> None:
     """Write tensors, numbers and strings to ``path``, completely or not at all."""
-    temporary = path.with_suffix(".partial")
-    with temporary.open("wb") as file:
-        torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    with written_atomically(path) as temporary:
+        torch.save(content, temporary)
 
 
 def load_tensors(path: Path) -> dict[str, Any]:
@@ -34,9 +30,7 @@ def load_tensors(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as exc:
-        msg = (
-            f"The run cannot be resumed: '{path.name}' is missing in '{path.parent}'; start it again without --resume."
-        )
+        msg = f"The run cannot be resumed: '{path.name}' is missing in '{path.parent}'; start it again in a new folder."
         raise ProjectError(msg) from exc
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as exc:
         msg = f"The run cannot be resumed: '{path}' is damaged; start it again in a new folder."

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import torch
 from torch import nn
 
 from VQSegLib.training.config import OptimizerConfig
 
+ENCODER = "student.encoder."
+"""Prefix of the encoder's parameters in a method."""
 
-def build_optimizer(parameters: Iterable[nn.Parameter], config: OptimizerConfig) -> torch.optim.Optimizer:
-    """Build the optimizer; vectors and scalars (biases, norms) get no weight decay."""
-    trained = [parameter for parameter in parameters if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+
+def build_optimizer(method: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """Build the optimizer of what is trained; vectors and scalars (biases, norms) get no weight decay.
+
+    Each parameter group carries ``factor``, by which the scheduled learning rate is multiplied.
+    """
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in method.named_parameters():
+        if parameter.requires_grad:
+            in_encoder = name.startswith(ENCODER) and config.encoder_factor != 1
+            groups.setdefault((in_encoder, parameter.ndim > 1), []).append(parameter)
+    described = [
+        {
+            "params": parameters,
+            "weight_decay": config.weight_decay if decayed else 0.0,
+            "factor": config.encoder_factor if in_encoder else 1.0,
+        }
+        for (in_encoder, decayed), parameters in groups.items()
     ]
     if config.kind == "sgd":
-        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
-    return torch.optim.AdamW(groups, lr=config.learning_rate)
+        return torch.optim.SGD(described, lr=config.learning_rate, momentum=config.momentum)
+    return torch.optim.AdamW(described, lr=config.learning_rate)
 
 
 def learning_rate(step: int, max_steps: int, config: OptimizerConfig) -> float:

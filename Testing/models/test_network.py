@@ -1,0 +1,161 @@
+"""The assembled network: who sees what, sizes, and configurations that are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from VQSegLib.models.config import NetworkConfig
+from VQSegLib.models.network import VQSegNet, build_network, compute_size_divisor
+
+CONV = {"kind": "conv", "channels": (8, 16), "strides": ((1, 1), (2, 2))}
+CONV_3D = {"kind": "conv", "channels": (8, 16), "strides": ((1, 1, 1), (2, 2, 2))}
+DINOV2 = {
+    "kind": "dinov2",
+    "hidden_size": 24,
+    "num_layers": 4,
+    "num_heads": 2,
+    "image_size": 56,
+    "layers": (0, 1, 2, 3),
+    "dpt_features": 8,
+    "dpt_channels": (4, 6, 8, 10),
+}
+QUANTIZER = {"codebook_size": 16, "code_dim": 4}
+
+
+def build(**changes: Any) -> VQSegNet:
+    torch.manual_seed(0)
+    values = {"num_classes": 3, "encoder": CONV, "quantizer": QUANTIZER, "image_decoder": True, **changes}
+    return build_network(NetworkConfig.model_validate(values)).eval()
+
+
+def image(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+CASES = {
+    "2-D": ({}, (8, 12)),
+    "3-D": ({"spatial_dims": 3, "encoder": CONV_3D}, (4, 6, 8)),
+    "dinov2": ({"encoder": DINOV2, "in_channels": 1}, (28, 42)),
+}
+
+
+@pytest.fixture(params=sorted(CASES))
+def case(request: pytest.FixtureRequest) -> tuple[VQSegNet, torch.Tensor]:
+    changes, size = CASES[request.param]
+    return build(**changes), image(2, 1, *size)
+
+
+@torch.no_grad()
+def test_logits_and_image_have_the_size_of_the_input(case: tuple[VQSegNet, torch.Tensor]) -> None:
+    network, x = case
+    assert network(x).shape == (2, 3, *x.shape[2:])
+    result = network.quantize(network.encode(x))
+    assert result is not None
+    assert network.reconstruct(result.quantized, x.shape[2:]).shape == x.shape
+    assert all(side % part == 0 for side, part in zip(x.shape[2:], network.size_divisor, strict=True))
+
+
+@torch.no_grad()
+def test_the_image_decoder_sees_the_input_only_through_the_codes(case: tuple[VQSegNet, torch.Tensor]) -> None:
+    """With zeros for codes the reconstruction does not depend on the input; the segmentation's skips do."""
+    network, x = case
+    other = image(*x.shape, seed=1)
+    outputs = []
+    for seen in (x, other):
+        features = network.encode(seen)
+        quantized = network.quantize(features)
+        assert quantized is not None
+        zeros = torch.zeros_like(quantized.quantized)
+        outputs.append((network.reconstruct(zeros, x.shape[2:]), network.decode(features, zeros, x.shape[2:])))
+    assert torch.equal(outputs[0][0], outputs[1][0])
+    assert not torch.allclose(outputs[0][1], outputs[1][1])
+
+
+def test_the_image_decoders_gradient_reaches_the_quantized_map_alone(case: tuple[VQSegNet, torch.Tensor]) -> None:
+    network, x = case
+    features = [feature.detach().requires_grad_() for feature in network.encode(x)]
+    quantized = network.quantize(features)
+    assert quantized is not None
+    network.reconstruct(quantized.quantized, x.shape[2:]).square().mean().backward()
+    assert all(feature.grad is None for feature in features[:-1])
+    assert bool((features[-1].grad != 0).any())
+
+
+@torch.no_grad()
+def test_the_codes_reach_the_segmentation(case: tuple[VQSegNet, torch.Tensor]) -> None:
+    network, x = case
+    features = network.encode(x)
+    quantized = network.quantize(features)
+    assert quantized is not None
+    assert network.quantizer is not None
+    other = network.quantizer.indices_to_features((quantized.indices + 1) % 16)
+    size = x.shape[2:]
+    assert not torch.allclose(
+        network.decode(features, quantized.quantized, size), network.decode(features, other, size)
+    )
+
+
+@torch.no_grad()
+def test_without_skips_the_codes_are_all_the_segmentation_sees() -> None:
+    network = build(encoder={**CONV, "skip": False})
+    x, other = image(1, 1, 8, 8), image(1, 1, 8, 8, seed=1)
+    zeros = torch.zeros(1, 16, 4, 4)
+    assert torch.equal(
+        network.decode(network.encode(x), zeros, (8, 8)), network.decode(network.encode(other), zeros, (8, 8))
+    )
+
+
+@torch.no_grad()
+def test_without_quantizer_the_features_pass_unchanged() -> None:
+    network = build(quantizer=None, image_decoder=False)
+    x = image(1, 1, 8, 8)
+    features = network.encode(x)
+    assert network.quantize(features) is None
+    assert torch.equal(network(x), network.decode(features, features[-1], (8, 8)))
+
+
+def test_a_network_without_image_decoder_cannot_reconstruct() -> None:
+    with pytest.raises(RuntimeError, match="without an image decoder"):
+        build(image_decoder=False).reconstruct(torch.zeros(1, 16, 4, 4), (8, 8))
+
+
+def test_memory_layout_changes_no_value() -> None:
+    network = build(spatial_dims=3, encoder=CONV_3D)
+    x = image(1, 1, 4, 6, 8)
+    with torch.no_grad():
+        expected = network(x)
+        assert torch.allclose(network(x.contiguous(memory_format=torch.channels_last_3d)), expected, atol=1e-6)
+
+
+def test_the_same_seed_builds_the_same_network() -> None:
+    first, second = build().state_dict(), build().state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_default_encoders_fit_both_dimensions() -> None:
+    assert compute_size_divisor(NetworkConfig(num_classes=2)) == (8, 8)
+    assert compute_size_divisor(NetworkConfig(num_classes=2, spatial_dims=3)) == (8, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"spatial_dims": 3}, "strides need one tuple of 3 numbers"),
+        ({"encoder": {**CONV, "strides": ((1, 1),)}}, "strides need one tuple of 2 numbers per entry of channels"),
+        (
+            {"encoder": {**CONV, "channels": (8, 12), "norm": "group"}},
+            r"multiples of 8 for .*given \(8, 12\)",
+        ),
+        ({"encoder": {**CONV, "channels": ()}}, "at least 1 item"),
+        ({"encoder": DINOV2, "spatial_dims": 3}, "'dinov2' is 2-D"),
+        ({"num_classes": 1}, "num_classes"),
+        ({"quantizer": {"kind": "fsq"}}, "'simvq' or 'ema'"),
+    ],
+)
+def test_impossible_networks_are_refused(wrong: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        build(**wrong)

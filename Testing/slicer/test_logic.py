@@ -1,0 +1,124 @@
+"""Scripting: `VQSegLogic().segment(...)`, waiting and not waiting."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+import qt
+import slicer
+
+from VQSegUI.Engine import Cancelled
+from VQSegUI.Logic import VQSegLogic
+from VQSegUI.Problem import Problem
+from VQSegUI.Signal import Signal
+from VQSegUI.Steps import Steps
+
+
+def test_waiting_returns_the_proposal_while_slicer_stays_alive(make_engine: Any, make_volume: Any, voxels: Any) -> None:
+    beats: list[float] = []
+    timer = qt.QTimer()
+    timer.setInterval(10)
+    timer.timeout.connect(lambda: beats.append(time.monotonic()))
+    timer.start()
+    volume = make_volume()
+
+    proposal = VQSegLogic(engine=make_engine("--slow")).segment(volume, model="fake", wait=True)
+
+    np.testing.assert_array_equal(voxels(proposal, "Dense", volume), slicer.util.arrayFromVolume(volume) > 500)
+    assert len(beats) > 20
+
+
+def test_waiting_raises_what_went_wrong(make_engine: Any, make_volume: Any) -> None:
+    with pytest.raises(Problem, match="no CT") as raised:
+        VQSegLogic(engine=make_engine()).segment(make_volume(), model="fails", wait=True)
+
+    assert raised.value.detail == "values 0..255"
+
+
+def test_waiting_ends_when_the_scene_is_closed(make_engine: Any, make_volume: Any) -> None:
+    qt.QTimer.singleShot(800, lambda: slicer.mrmlScene.Clear(0))
+
+    with pytest.raises(Problem, match="scene was closed"):
+        VQSegLogic(engine=make_engine("--slow")).segment(make_volume(), model="fake", wait=True)
+
+
+def test_without_waiting_a_job_tells_how_it_goes(make_engine: Any, make_volume: Any, wait_until: Any) -> None:
+    job = VQSegLogic(engine=make_engine()).segment(make_volume(), model="fake")
+    told, done = [], []
+    job.progressed.connect(lambda fraction, stage, _left: told.append((fraction, stage)))
+    job.finished.connect(done.append)
+
+    wait_until(lambda: done)
+
+    fractions = [fraction for fraction, _stage in told]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+    assert {"Starting the engine", "Sending the scan", "Segmenting", "Adding Dense", "Done"} <= {s for _f, s in told}
+    assert job.result["device"] == "cpu"
+
+
+def test_cancel_at_any_moment_ends_with_cancelled_and_nothing_in_the_scene(
+    make_engine: Any, make_volume: Any, wait_until: Any
+) -> None:
+    logic = VQSegLogic(engine=make_engine())
+    stages = ("Starting the engine", "Sending the scan", "Segmenting", "Adding Dense")
+    volume = make_volume()
+    for stage in stages:
+        problems: list[Problem] = []
+        if stage == "Starting the engine":
+            logic.engine.stop()
+        slicer.util.arrayFromVolumeModified(volume)
+        job = logic.segment(volume, model="fake")
+        job.failed.connect(problems.append)
+        job.progressed.connect(lambda _f, now, _l, job=job, stage=stage: job.cancel() if now == stage else None)
+        wait_until(lambda problems=problems: problems)
+
+        assert isinstance(problems[0], Cancelled), stage
+        assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == [], stage
+
+
+def test_no_volume_is_said_at_once(make_engine: Any) -> None:
+    with pytest.raises(Problem, match="No volume was given"):
+        VQSegLogic(engine=make_engine()).segment(None, model="fake")
+
+
+def test_the_parameter_node_is_the_scenes() -> None:
+    node = VQSegLogic().getParameterNode()
+
+    assert node.GetScene() is slicer.mrmlScene
+    assert node.GetSingletonTag() == "VQSeg"
+
+
+def test_steps_run_one_per_turn_and_report_a_problem(wait_until: Any) -> None:
+    done: list[Any] = []
+
+    def work() -> Any:
+        done.append("first")
+        yield
+        problem = Problem("Stop.")
+        raise problem
+
+    steps = Steps(work())
+    steps.failed.connect(done.append)
+    steps.start()
+    assert done == []
+
+    wait_until(lambda: len(done) == 2)
+
+    assert str(done[1]) == "Stop."
+    assert not steps.isRunning()
+
+
+def test_a_signal_calls_in_order_until_it_is_disconnected() -> None:
+    signal, heard = Signal(), []
+    signal.connect(heard.append)
+    signal.connect(lambda value: heard.append(-value))
+    signal.emit(1)
+    signal.disconnect(heard.append)
+    signal.disconnect(print)
+    signal.emit(2)
+
+    assert heard == [1, -1, -2]
