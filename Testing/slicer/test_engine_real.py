@@ -55,7 +55,7 @@ def test_real_engine_is_installed_offline_killed_repaired_started_and_removed(
     settings.setValue("build", "cpu")
     install = EngineInstall(settings, findPython=lambda: sys.executable)
     section = EngineSection(install, settings, confirm=lambda _text: True, chooseFolder=lambda _title: str(wheels))
-    section.widget.findChild(qt.QObject, "offlineGroupBox").collapsed = False
+    section.widget.findChild(qt.QObject, "offlineCollapsibleButton").collapsed = False
     button = {
         name: section.widget.findChild(qt.QObject, name)
         for name in ("saveWheelsButton", "installOfflineButton", "installButton", "removeButton")

@@ -65,7 +65,7 @@ class Desk:
             chooseFolder=lambda _title: self.chosenFolder,
             makeProcess=self._make(self.gpuProcesses),
         )
-        for name in ("engineLogGroupBox", "offlineGroupBox", "advancedGroupBox"):
+        for name in ("engineLogCollapsibleButton", "offlineCollapsibleButton", "advancedCollapsibleButton"):
             getattr(self, name).collapsed = False
         self.section.widget.resize(480, 700)
         self.section.widget.show()
@@ -297,11 +297,11 @@ def test_where_no_wheel_exists_the_section_says_so_and_opens_advanced(
     tmp_path: Path, platform_tag: str, python: str
 ) -> None:
     desk = Desk(tmp_path, EngineCatalog(platformTag=platform_tag, python=python))
-    desk.advancedGroupBox.collapsed = True
+    desk.advancedCollapsibleButton.collapsed = True
     desk.section.enter()
     assert "Advanced" in desk.state
     assert not desk.installButton.enabled
-    assert not desk.advancedGroupBox.collapsed
+    assert not desk.advancedCollapsibleButton.collapsed
     assert desk.engineSizeLabel.text == ""
     assert desk.useCommandButton.enabled
 
@@ -310,7 +310,7 @@ def test_own_command_is_checked_kept_and_used(desk: Desk) -> None:
     changes: list[int] = []
     desk.section.engineChanged.connect(lambda: changes.append(1))
     source = EngineSource(desk.settings, desk.install)
-    with pytest.raises(Problem, match="Not installed"):
+    with pytest.raises(Problem, match="No engine is set up yet"):
         source.command()
     desk.commandLineEdit.setText("'vqseg worker")
     desk.useCommandButton.click()
@@ -382,9 +382,15 @@ def test_second_set_up_waits_for_the_first(desk: Desk) -> None:
 
 
 def test_closing_the_panel_stops_the_set_up(desk: Desk) -> None:
+    desk.section.enter()
     desk.installButton.click()
     desk.section.release()
     assert desk.process.wasStopped
+    assert desk.gpuProcesses[0].wasStopped
+    before = desk.buildComboBox.itemText(0)
+    desk.gpuProcesses[0].printed.emit(b"NVIDIA RTX A6000, 580.95.05, 8.6\n")
+    desk.gpuProcesses[0].end(0)
+    assert desk.buildComboBox.itemText(0) == before
 
 
 def test_real_set_up_from_wheels_keeps_the_panel_alive(tmp_path: Path, wait_until: Callable[..., None]) -> None:
@@ -393,7 +399,7 @@ def test_real_set_up_from_wheels_keeps_the_panel_alive(tmp_path: Path, wait_unti
     settings = desk.settings
     install = EngineInstall(settings, EngineCatalog(tiny.catalog), findPython=lambda: sys.executable)
     section = EngineSection(install, settings, confirm=lambda _text: True, chooseFolder=lambda _title: str(tiny.wheels))
-    section.widget.findChild(qt.QObject, "offlineGroupBox").collapsed = False
+    section.widget.findChild(qt.QObject, "offlineCollapsibleButton").collapsed = False
     button = {name: section.widget.findChild(qt.QObject, name) for name in ("installOfflineButton", "removeButton")}
     label = section.widget.findChild(qt.QObject, "engineStateLabel")
     beats = [time.monotonic()]

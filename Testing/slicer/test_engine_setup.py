@@ -6,6 +6,7 @@ import ensurepip
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -109,6 +110,9 @@ def test_slicers_own_packages_are_unchanged_to_the_byte(
     folder = tmp_path / "slicer python"
     python = str(folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python"))
 
+    for cache in list(folder.rglob("__pycache__")):
+        shutil.rmtree(cache)  # so that byte code written by the set-up would show
+
     def look() -> tuple[str, dict[str, str]]:
         listed = [python, "-B", "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check"]
         packages = subprocess.run(listed, capture_output=True, text=True, check=True).stdout
@@ -134,11 +138,13 @@ def test_kill_leaves_a_broken_engine_that_installing_again_repairs(
     tiny: TinyEngine,
     moment: str,
 ) -> None:
-    process = start("install", TINY_SLEEP="60")
+    process = start("install", TINY_SLEEP="90")
     if moment == "while pip runs":
         _wait(layout.packageFolders)
     else:
         next(line for line in process.stdout if "Checking" in line)
+    if sys.platform == "linux":
+        _wait(lambda: len(_processes_that_mention(layout.root)) == 2)  # its own and its child's
     process.kill()
     process.wait()
     _wait(lambda: not _processes_that_mention(layout.root))

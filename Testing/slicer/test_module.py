@@ -45,7 +45,7 @@ def test_drawing_the_panel_starts_nothing(module_widget: Any) -> None:
 def test_without_an_engine_the_panel_says_what_to_do(module_widget: Any) -> None:
     module_widget.enter()
 
-    status = module_widget.panel.sections[0].widget.findChild(qt.QObject, "statusLabel")
+    status = module_widget.panel.sections[1].widget.findChild(qt.QObject, "statusLabel")
     assert status.text == "No engine is set up yet; install it, or give the command that starts one."
 
 

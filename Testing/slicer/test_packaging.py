@@ -31,7 +31,7 @@ module = VQSeg.VQSeg(ModuleParent(VQSeg.__file__))
 assert not module.parent.icon.isNull()
 widget = VQSeg.VQSegWidget()
 widget.setup()
-assert widget.panel.sections[0].widget.findChild(qt.QObject, "segmentButton").text == "Segment"
+assert widget.panel.sections[1].widget.findChild(qt.QObject, "segmentButton").text == "Segment"
 assert widget.panel.logic.engine.state == "stopped"
 assert "torch" not in sys.modules and "pydantic" not in sys.modules
 print(VQSegLib.__file__)

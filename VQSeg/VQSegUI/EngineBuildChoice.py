@@ -46,6 +46,12 @@ class EngineBuildChoice:
             self._process.ended.connect(self._onEnded)
             self._process.start(QUERY, slicer.util.startupEnvironment())
 
+    def release(self) -> None:
+        """The combo box goes away: nothing may reach it any more."""
+        if self._process is not None:
+            self._process.ended.disconnect(self._onEnded)
+            self._process.stop()
+
     def build(self) -> Optional[EngineBuild]:
         """Return the build to install; None where there is none."""
         builds, chosen = self._builds(), self._settings.value("build")

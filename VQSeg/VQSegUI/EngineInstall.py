@@ -19,7 +19,7 @@ from VQSegUI.EngineCheck import startCommand
 from VQSegUI.EngineCommand import EngineCommand
 from VQSegUI.EngineMessages import Receiver
 from VQSegUI.EngineSettings import EngineSettings
-from VQSegUI.EngineState import BROKEN, READY, EngineState, readState
+from VQSegUI.EngineState import BROKEN, NOT_INSTALLED, READY, EngineState, readState
 from VQSegUI.Problem import Problem
 from VQSegUI.SetupProcess import SetupProcess
 from VQSegUI.Signal import Signal
@@ -109,6 +109,8 @@ class EngineInstall:
             Problem: It is not ready.
         """
         state = self.state()
+        if state.kind == NOT_INSTALLED:
+            raise Problem(_("No engine is set up yet; install it, or give the command that starts one."))
         if state.kind != READY:
             raise Problem(_("The engine is not ready. {state}").format(state=state.sentence))
         command = startCommand(self._findPython(), state.packages, *arguments)

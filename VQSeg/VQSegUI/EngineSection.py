@@ -71,6 +71,7 @@ class EngineSection:
 
     def release(self) -> None:
         """The panel goes away: nothing may go on installing."""
+        self._choice.release()
         self._install.cancel()
         self._install.progressed.disconnect(self._onProgress)
         self._install.logged.disconnect(self._onLogged)
@@ -96,7 +97,7 @@ class EngineSection:
         self._ui.commandProblemLabel.setVisible(bool(self._ui.commandProblemLabel.text))
         self._ui.buildComboBox.setEnabled(canInstall)
         if state.kind == UNAVAILABLE:
-            self._ui.advancedGroupBox.collapsed = False
+            self._ui.advancedCollapsibleButton.collapsed = False
 
     def _isSetUp(self) -> bool:
         return bool(self._settings.value("command")) or self._install.state().kind == READY

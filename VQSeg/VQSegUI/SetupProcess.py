@@ -45,8 +45,9 @@ class SetupProcess:
 
     def stop(self) -> None:
         """Ask it to stop; it is killed when it does not listen."""
-        self._process.closeWriteChannel()
-        self._killTimer.start()
+        if not self._hasEnded:
+            self._process.closeWriteChannel()
+            self._killTimer.start()
 
     def processID(self) -> int:
         """Return the operating system's number of the process, 0 when it does not run."""
