@@ -347,7 +347,7 @@ def test_one_labeled_patch_is_learned(
         name,
         method={"segmentation_loss": "ce_dice", "ema_decay": 0.8, **method},
         data={"batch_labeled": 1, "batch_unlabeled": 1, "foreground_probability": 0},
-        augmentation={"rotation_degrees": 0, "scale": 0, "mirror_left_right": False},
+        augmentation={"rotation_degrees": 0, "scale": 0, "mirror_left_right": False, "labeled_intensity": 0},
         optimizer={"learning_rate": 0.02, "weight_decay": 0},
         max_steps=steps,
         validation_interval=steps,
