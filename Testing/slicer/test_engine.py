@@ -11,7 +11,8 @@ import pytest
 import slicer
 
 from VQSegUI.Engine import BROKEN, READY, STOPPED, Cancelled, Engine
-from VQSegUI.EngineCommand import CommandFromSettings, EngineCommand
+from VQSegUI.EngineCommand import EngineCommand
+from VQSegUI.EngineSource import EngineSource
 from VQSegUI.Problem import Problem
 
 FAKE = str(Path(__file__).with_name("fake_worker.py"))
@@ -123,7 +124,7 @@ def test_a_broken_engine_can_be_started_again(make_engine: Any, wait_until: Any)
 
 
 def test_without_a_command_the_request_fails_with_what_to_do(wait_until: Any) -> None:
-    engine = Engine(CommandFromSettings())
+    engine = Engine(EngineSource())
     outcome = Outcome(engine.request("models/list"))
 
     wait_until(lambda: outcome.answers)
@@ -159,11 +160,11 @@ def test_a_waiting_request_can_be_cancelled(make_engine: Any, wait_until: Any) -
 
 
 def test_a_command_is_typed_with_quotation_marks_and_kept() -> None:
-    source = CommandFromSettings()
-    source.setText("  '/opt/Größe und Form/python' -m VQSegLib.worker ")
+    source = EngineSource()
+    source.settings.setValue("command", f"  '{sys.executable}' -m 'Größe und Form' ")
 
-    assert CommandFromSettings().command().arguments == ("/opt/Größe und Form/python", "-m", "VQSegLib.worker")
-    source.setText("'/opt/python -m")
+    assert EngineSource().command().arguments == (sys.executable, "-m", "Größe und Form")
+    source.settings.setValue("command", "'/opt/python -m")
     with pytest.raises(Problem, match="quotation mark"):
         source.command()
 

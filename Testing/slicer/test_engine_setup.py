@@ -44,11 +44,12 @@ def start(tiny: TinyEngine, layout: EngineLayout) -> Iterator[Callable[..., subp
     started = []
 
     def run(action: str, *arguments: str, python: str = sys.executable, **environment: str) -> subprocess.Popen[str]:
-        command = [python, "-u", str(SCRIPT), action, "--root", str(layout.root), "--catalog", str(tiny.catalog)]
+        # -B as the panel does by a variable; here its children must see to themselves.
+        command = [python, "-B", "-u", str(SCRIPT), action, "--root", str(layout.root), "--catalog", str(tiny.catalog)]
         if action == "install" and "--wheels" not in arguments:
             arguments = ("--wheels", str(tiny.wheels), *arguments)
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "encoding": "utf-8"}
-        variables = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment}
+        variables = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **environment}
         started.append(subprocess.Popen([*command, *arguments], env=variables, **pipes))
         return started[-1]
 
