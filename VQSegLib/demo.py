@@ -53,6 +53,7 @@ def run_demo(output: Path, *, overwrite: bool = False, on_progress: OnProgress |
     image_path, label_path = _demo_file("image.nii.gz"), _demo_file("label.nii.gz")
     service = Service()
     labels = service.show_model(MODEL_NAME).labels
+    service.verify_model(MODEL_NAME)  # before the folder is made, so that a damaged file leaves nothing behind
     _make_folder(output)
     map_path, picture, scores = (output / name for name in ("segmentation.nii.gz", "overlay.png", "scores.json"))
     segmentation = service.segment(image_path, MODEL_NAME, map_path, overwrite=overwrite, on_progress=on_progress)

@@ -53,6 +53,15 @@ def test_missing_demo_file_is_said(run_cli, assert_mistake, resources: Path, tmp
     assert not (tmp_path / "out").exists()
 
 
+def test_damaged_demo_model_leaves_nothing(run_cli, assert_mistake, resources: Path, tmp_path: Path) -> None:
+    model = resources / "models" / "vqseg-openkbp-headneck.safetensors"
+    content = bytearray(model.read_bytes())
+    content[-10] ^= 1
+    model.write_bytes(content)
+    assert_mistake(run_cli("demo", "--output", tmp_path / "out"), "damaged")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.usefixtures("resources")
 def test_output_folder_that_cannot_be_made_is_said(run_cli, assert_mistake, tmp_path: Path) -> None:
     assert_mistake(run_cli("demo", "--output", tmp_path / "missing" / "out"), "--output")

@@ -101,6 +101,21 @@ def test_the_teacher_gets_no_gradient_and_moves_only_after_a_step(
     assert method.inference_network() is method.teacher
 
 
+def test_the_teachers_codebook_follows_the_students(make_method: MakeMethod, make_batch: MakeBatch) -> None:
+    """Codes that no gradient trains are buffers: averaged like weights, or the teacher keeps random ones."""
+    method = build("vqseg-ema-codebook", make_method)
+    assert method.teacher is not None
+    start = method.teacher.quantizer.codebook.clone()
+    for number in range(3, 8):
+        step(method, make_batch(), number)
+        method.after_step(number)
+    student, teacher = method.student.quantizer.codebook, method.teacher.quantizer.codebook
+    assert float((teacher - student).norm()) < float((start - student).norm())
+    assert not torch.equal(teacher, start)
+    assert not torch.equal(teacher, student)
+    assert bool(method.teacher.quantizer.initialized)
+
+
 @pytest.mark.parametrize("name", TWO_STREAM)
 def test_the_teacher_stays_in_evaluation_mode(name: str, make_method: MakeMethod) -> None:
     method = build(name, make_method)

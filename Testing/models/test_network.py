@@ -146,10 +146,8 @@ def test_default_encoders_fit_both_dimensions() -> None:
     [
         ({"spatial_dims": 3}, "strides need one tuple of 3 numbers"),
         ({"encoder": {**CONV, "strides": ((1, 1),)}}, "strides need one tuple of 2 numbers per entry of channels"),
-        (
-            {"encoder": {**CONV, "channels": (8, 12), "norm": "group"}},
-            r"multiples of 8 for .*given \(8, 12\)",
-        ),
+        ({"encoder": {**CONV, "channels": (8, 12), "norm": "group"}}, r"multiples of 8 .*given \(8, 12\)"),
+        ({"encoder": {**CONV, "channels": (8, 0)}}, r"must be positive.*given \(8, 0\)"),
         ({"encoder": {**CONV, "channels": ()}}, "at least 1 item"),
         ({"encoder": DINOV2, "spatial_dims": 3}, "'dinov2' is 2-D"),
         ({"num_classes": 1}, "num_classes"),

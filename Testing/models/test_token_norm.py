@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from VQSegLib.models.vector_quantizer import TokenNorm
+from VQSegLib.models.token_norm import TokenNorm
 
 
 def test_latents_have_mean_zero_and_mean_squared_length_one() -> None:

@@ -45,6 +45,17 @@ def test_image_and_target_move_together(size: tuple[int, ...]) -> None:
     assert not any(torch.equal(moved[0], other) for other in moved[1:])
 
 
+def test_corners_beyond_the_cut_repeat_its_border() -> None:
+    config = AugmentationConfig(rotation_degrees=45, scale=0)
+    for seed in range(5):
+        view = weak_view(
+            torch.full((1, 12, 12), 0.5), torch.full((12, 12), 2), (12, 12), config, None, np.random.default_rng(seed)
+        )
+        assert torch.allclose(view.image, torch.tensor(0.5), atol=1e-5)
+        assert view.target is not None
+        assert bool((view.target == 2).all())
+
+
 def seen_bar(config: AugmentationConfig, seed: int) -> tuple[float, int]:
     """Return angle in degrees and length in pixels of a horizontal bar of 29 pixels after augmentation."""
     bar = torch.zeros(1, 65, 65)

@@ -19,7 +19,7 @@ from VQSegLib.training.splits import select_cases
 
 MakeConfig = Callable[..., TrainingConfig]
 MakeSource = Callable[..., BatchSource]
-STILL = {"rotation_degrees": 0, "scale": 0, "mirror_left_right": False}
+STILL = {"rotation_degrees": 0, "scale": 0, "mirror_left_right": False, "labeled_intensity": 0}
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +70,18 @@ def test_a_method_without_unlabeled_patches_gets_none(make_source: MakeSource) -
     assert batch.unlabeled_strong is None
 
 
+def test_pretraining_cuts_no_unlabeled_patches_and_the_same_labeled_ones(make_source: MakeSource) -> None:
+    dataset, usual = BatchDataset(make_source(method={"pretraining_steps": 2})), BatchDataset(make_source())
+    for step in range(4):
+        batch = dataset[step]
+        assert (batch.unlabeled_weak is None) == (batch.unlabeled_strong is None) == (step < 2)
+        assert torch.equal(batch.labeled, usual[step].labeled)
+    assert equal(dataset[3], usual[3])
+
+
 def test_bright_voxels_of_the_phantom_carry_their_labels(make_source: MakeSource) -> None:
-    """Glands and cord are brighter than the rest, whatever the augmentation did to the patch."""
-    dataset = BatchDataset(make_source())
+    """Glands and cord are brighter than the rest, wherever the augmentation moved them."""
+    dataset = BatchDataset(make_source(augmentation={"labeled_intensity": 0}))
     for step in range(6):
         batch = dataset[step]
         bright = batch.labeled[:, 0] > 0.2
@@ -149,3 +158,13 @@ def test_a_case_without_labels_in_it_still_gives_patches(
     batch = BatchDataset(BatchSource([case], [], project.labels, make_config()))[0]
     assert batch.labeled.shape == (2, 1, 8, 12, 12)
     assert not bool(batch.target.any())
+
+
+def test_intensity_changes_of_labeled_patches_leave_the_target(make_source: MakeSource) -> None:
+    plain, changed = (
+        BatchDataset(make_source("supervised", data={"batch_labeled": 1}, augmentation={"labeled_intensity": share}))[0]
+        for share in (0.0, 1.0)
+    )
+    assert torch.equal(plain.target, changed.target)
+    assert plain.labeled.shape == changed.labeled.shape
+    assert not torch.equal(plain.labeled, changed.labeled)

@@ -23,6 +23,7 @@ from VQSegLib.training.events import read_events
 from VQSegLib.training.run_state import STATE_FILE
 from VQSegLib.training.trainer import Trainer
 from VQSegLib.training.validation import ValidationScores
+from VQSegLib.volume import Volume
 
 MakeConfig = Callable[..., TrainingConfig]
 VQSEG = {"name": "vqseg", "qpm_warmup": 0, "rampup_steps": 3, "code_perturbation": {"refresh_steps": 4}}
@@ -320,21 +321,24 @@ def test_mixed_precision_trains(project: Project, make_config: MakeConfig, tmp_p
     assert math.isfinite(event["loss/total"])
 
 
+@pytest.mark.parametrize(("name", "steps"), [("supervised", 100), pytest.param("vqseg", 280, marks=pytest.mark.slow)])
 def test_one_labeled_patch_is_learned(
-    fresh_project: Project, make_config: MakeConfig, make_scan: Callable, tmp_path: Path
+    name: str, steps: int, fresh_project: Project, make_config: MakeConfig, make_scan: Callable, tmp_path: Path
 ) -> None:
     """The scan is both training and validation case (under another patient), so nothing but learning is measured."""
-    image, label = make_scan(3)
+    image, label = (Volume(scan.array[4:12, 5:17, 8:20], scan.affine_ijk_to_ras) for scan in make_scan(3))
+    assert {int(value) for value in np.unique(label.array)} == {0, 2, 9}
     fresh_project.add_case(image, label, split="train")
-    other = image.with_array(np.where(image.array > -900, image.array + 1, image.array).astype(np.int16))
-    fresh_project.add_case(other, label, split="validation")
+    fresh_project.add_case(image.with_array(image.array + 1), label, split="validation")
+    fresh_project.add_case(make_scan(4)[0], None, split="train")
     config = make_config(
-        data={"patch_size": (14, 20, 22), "batch_labeled": 1, "foreground_probability": 0},
-        preprocessing={"patch_size": (14, 20, 22)},
-        augmentation={"rotation_degrees": 0, "scale": 0, "mirror_left_right": False},
-        optimizer={"learning_rate": 0.01, "poly_power": 0, "weight_decay": 0},
-        max_steps=100,
-        validation_interval=100,
+        name,
+        method={"segmentation_loss": "ce_dice", "ema_decay": 0.8},
+        data={"batch_labeled": 1, "batch_unlabeled": 1, "foreground_probability": 0},
+        augmentation={"rotation_degrees": 0, "scale": 0, "mirror_left_right": False, "labeled_intensity": 0},
+        optimizer={"learning_rate": 0.02, "weight_decay": 0},
+        max_steps=steps,
+        validation_interval=steps,
     )
     result = Trainer(fresh_project, config, tmp_path / "run").run()
     assert result.best_dice > 0.95

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's usual name
 
 from VQSegLib.models.config import QuantizerConfig
+from VQSegLib.models.token_norm import Pointwise
 
 COMMITMENT_BETA = 0.25
 """Weight of the term that pulls features to codes (VQ-VAE, arXiv 1711.00937, eq. 3)."""
@@ -61,24 +62,6 @@ def nearest_codes(latents: Tensor, codes: Tensor) -> Tensor:
         return torch.cat([torch.addmm(half_norms, part, codes.T, alpha=-1).argmin(1) for part in latents.split(rows)])
 
 
-class TokenNorm(nn.Module):
-    """Batch norm over tokens, without parameters, scaled so that latents have a mean squared length of one.
-
-    Features and codes then share a scale whatever the encoder does. Normalizing each token alone is not enough: the
-    features' common direction grew until 3 of 1,024 codes took all tokens within 100 steps.
-    """
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.statistics = nn.BatchNorm1d(dim, affine=False)
-        self.scale = dim**-0.5
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Normalize ``(B, C, *spatial)`` per channel."""
-        normalized: Tensor = self.statistics(z.flatten(2)) * self.scale
-        return normalized.reshape(z.shape)
-
-
 class VectorQuantizer(nn.Module):
     """Common part of the quantizers: projections, lookup, straight-through; a subclass owns the codes.
 
@@ -92,8 +75,8 @@ class VectorQuantizer(nn.Module):
         self.codebook_size = config.codebook_size
         self.code_dim = config.code_dim
         same = dim == config.code_dim
-        self.project_in: nn.Module = nn.Identity() if same else _Pointwise(dim, config.code_dim, normalize=True)
-        self.project_out: nn.Module = nn.Identity() if same else _Pointwise(config.code_dim, dim, normalize=False)
+        self.project_in: nn.Module = nn.Identity() if same else Pointwise(dim, config.code_dim, normalize=True)
+        self.project_out: nn.Module = nn.Identity() if same else Pointwise(config.code_dim, dim, normalize=False)
 
     def codes(self) -> Tensor:
         """Return the codes in use, ``(codebook_size, code_dim)``."""
@@ -231,19 +214,6 @@ class EMAQuantizer(VectorQuantizer):
         self.codebook[which] = latents[rows].to(self.codebook)
         self.counts[which] = mean_count
         self.sums[which] = self.codebook[which] * mean_count
-
-
-class _Pointwise(nn.Module):
-    """Linear map over channels of ``(B, C, *spatial)``, any number of spatial axes; optionally normalized."""
-
-    def __init__(self, dim_in: int, dim_out: int, *, normalize: bool) -> None:
-        super().__init__()
-        self.linear = nn.Linear(dim_in, dim_out)
-        self.norm: nn.Module = TokenNorm(dim_out) if normalize else nn.Identity()
-
-    def forward(self, z: Tensor) -> Tensor:
-        out: Tensor = self.norm(self.linear(z.movedim(1, -1)).movedim(-1, 1))
-        return out
 
 
 def build_quantizer(dim: int, config: QuantizerConfig) -> VectorQuantizer:

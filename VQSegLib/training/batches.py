@@ -67,7 +67,10 @@ class BatchDataset(Dataset[Batch]):
             center = self.cutter.draw_foreground_center(case.foreground(), center, rng)
         image, classes = self.cutter.cut_image(image_hu, center), self.cutter.cut_target(case.target(), center)
         view = weak_view(image, classes, config.data.patch_size, config.augmentation, self.mirror, rng)
-        return view.image, classes if view.target is None else view.target
+        patch = view.image
+        if config.augmentation.labeled_intensity and rng.random() < config.augmentation.labeled_intensity:
+            patch = strong_view(patch, config.augmentation, rng)
+        return patch, classes if view.target is None else view.target
 
     def _unlabeled(self, rng: np.random.Generator) -> list[Tensor]:
         config = self.source.config

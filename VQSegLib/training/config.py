@@ -27,12 +27,15 @@ class OptimizerConfig(Document):
 
 
 class AugmentationConfig(Document):
-    """Weak view: geometry, the same for image and target. Strong view: intensity on top of it."""
+    """Weak view: geometry, the same for image and target. Strong view: intensity changes on top of it."""
 
     rotation_degrees: float = Field(default=15, ge=0, le=180)
     scale: float = Field(default=0.15, ge=0, lt=1, description="Largest relative change of size.")
     mirror_left_right: bool = Field(
         default=True, description="Mirror across the sagittal plane; labels named left and right by code are swapped."
+    )
+    labeled_intensity: float = Field(
+        default=0.5, ge=0, le=1, description="Share of labeled patches that also get the intensity changes below."
     )
     brightness: float = Field(default=0.1, ge=0, description="Largest shift of a strong view, in units of its std.")
     contrast: float = Field(default=0.25, ge=0, lt=1)

@@ -2,7 +2,8 @@
 
 ``vqseg-paper`` follows VQ-Seg (arXiv 2601.10124) where it is explicit. Its 128-pixel crop does not fit the DINOv2
 encoder it names (patches of 14), and no encoder weights ship with VQSeg: the preset crops 224 pixels and uses the
-convolutional encoder. PFA is off until a teacher is named: ``--set method.pfa=true --set method.foundation_teacher=dinov2:/folder``.
+convolutional encoder. PFA is off until a teacher is named: ``--set method.pfa=true`` and
+``--set method.foundation_teacher=dinov2:/folder``.
 
 ``vqseg-release`` follows the authors' released trainer (script-Yang/VQ-Seg, January 2026): DINOv2-S/14 with a DPT head.
 It starts from random weights unless ``network.encoder.weights`` names pre-trained ones.
