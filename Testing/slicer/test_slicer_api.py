@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import ast
 import functools
-import html
+import hashlib
 import importlib
-import itertools
 import json
-import platform
 import re
-import shlex
 import sys
-import time
-import zlib
 from pathlib import Path
 from typing import Any
 from unittest import TestCase
@@ -120,15 +115,22 @@ def _widget_names(path: Path) -> set[str]:
     return {widget.get("name") for widget in ElementTree.parse(path).getroot().iter("widget")}
 
 
+@functools.cache
 def _python_names() -> set[str]:
     """Return what objects of the standard library, numpy and the wire have."""
     from VQSegLib import wire
 
-    modules = [html, importlib, itertools, platform, re, shlex, sys, time, zlib, np, np.linalg, wire]
+    modules = [importlib.import_module(name) for name in sorted(_imported_modules() & sys.stdlib_module_names)]
+    modules += [np, np.linalg, wire, hashlib.sha256(), re.compile("")]
     types = [str, bytes, dict, list, set, tuple, slice(0), Path, np.ndarray, np.dtype("i2"), Decoder, TestCase]
     messages = [wire.Failure, wire.Notification, wire.Request, wire.Result, wire.WireArray, wire.BadFrame]
     fields = {name for message in messages for name in message.__dataclass_fields__}
     return fields | {name for each in modules + types + messages for name in dir(each)}
+
+
+def _imported_modules() -> set[str]:
+    nodes = [node for path in SOURCES for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    return {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
 
 
 @functools.cache
