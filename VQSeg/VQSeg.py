@@ -17,6 +17,7 @@ try:
 except ImportError:  # in a checkout it lies one folder higher, which Slicer does not look into
     sys.path.append(str(Path(__file__).resolve().parent.parent))
 
+from VQSegUI.DemoScan import registerDemoScan
 from VQSegUI.Logic import VQSegLogic
 from VQSegUI.Resources import resourcePath
 from VQSegUI.SelfTest import VQSegTest
@@ -43,6 +44,7 @@ class VQSeg(ScriptedLoadableModule):
         )
         parent.acknowledgementText = _("Built on PyTorch, MONAI and 3D Slicer.")
         parent.icon = qt.QIcon(resourcePath("Icons/VQSeg.png"))
+        slicer.app.startupCompleted.connect(registerDemoScan)
 
 
 class VQSegWidget(ScriptedLoadableModuleWidget):

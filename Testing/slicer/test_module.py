@@ -85,3 +85,49 @@ def test_reload_forgets_every_part_of_the_module(module_widget: Any) -> None:
 
     assert not [name for name in sys.modules if name.partition(".")[0] in ("VQSegUI", "VQSegLib")]
     sys.modules.update(before)
+
+
+def test_the_demo_scan_is_offered_as_sample_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    import hashlib
+    from pathlib import Path
+    from types import ModuleType
+    from urllib.request import url2pathname
+
+    import VQSeg
+    from slicer_harness.scripted_module import ModuleParent
+
+    offered: list[dict[str, str]] = []
+    logic = type(
+        "SampleDataLogic", (), {"registerCustomSampleDataSource": staticmethod(lambda **it: offered.append(it))}
+    )
+    module = ModuleType("SampleData")
+    module.SampleDataLogic = logic
+    monkeypatch.setitem(sys.modules, "SampleData", module)
+    VQSeg.VQSeg(ModuleParent(VQSeg.__file__))
+
+    slicer.app.startupCompleted.emit()
+
+    scan = Path(url2pathname(offered[-1]["uris"].removeprefix("file://")))
+    assert offered[-1]["checksums"] == "SHA256:" + hashlib.sha256(scan.read_bytes()).hexdigest()
+    assert offered[-1]["loadFileTypes"] == "VolumeFile"
+
+
+def test_the_documented_example_runs(make_engine: Any, make_volume: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import textwrap
+
+    import VQSeg
+    from VQSegUI import Logic
+
+    monkeypatch.setitem(Logic._shared, "engine", make_engine())
+    make_volume(name="CT")
+    lines = Logic.VQSegLogic.__doc__.partition("::")[2].splitlines()
+    example = (
+        textwrap.dedent("\n".join(lines)).replace("vqseg-openkbp-headneck", "fake").replace("print(", "shown.append(")
+    )
+    shown: list[int] = []
+
+    exec(example, {"slicer": slicer, "shown": shown})
+
+    assert "from VQSeg import VQSegLogic" in example
+    assert VQSeg.VQSegLogic is Logic.VQSegLogic
+    assert shown == [2]

@@ -44,3 +44,16 @@ def test_file_imports_only_what_every_slicer_has(path: Path) -> None:
             known = package in ALLOWED or package in sys.stdlib_module_names or name in ALLOWED_OF_ENGINE
             known = known or IN_THE_ENGINE.get(path.name) == name
             assert known, f"{path.name} imports {name}, which Slicer's Python may not have"
+
+
+@pytest.mark.parametrize("path", SLICER_SIDE, ids=lambda path: path.name)
+def test_translated_texts_can_be_translated(path: Path) -> None:
+    """Slicer's tools collect literals: no f-strings, no variables, and `_` is nothing else where it translates."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_":
+            (text,) = node.args
+            assert isinstance(text, ast.Constant), f"{path.name}:{node.lineno}"
+            assert isinstance(text.value, str), f"{path.name}:{node.lineno}"
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            assert node.id != "_", f"{path.name}:{node.lineno} takes `_` for a variable"

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import ast
 import functools
-import html
+import hashlib
 import importlib
-import itertools
 import json
-import platform
 import re
 import shlex
 import shutil
@@ -41,6 +39,8 @@ NEWER_THAN_5_8 = {
     "checkStateChanged": "Qt 6",
 }
 """What slicer-core or PySide6 have, but not every Slicer we support."""
+OTHER_MODULES = {"registerCustomSampleDataSource"}
+"""Names of Slicer's scripted modules, which the introspection leaves out; in SampleData since 4.11."""
 HARNESS_ONLY = {"mrmlScene", "modules"}  # attributes of the package `slicer`, not classes
 RUN = "run `python3 Testing/slicer/collect_api.py slicer-api.json`, and if it stays missing, Slicer 5.8.1 lacks it"
 
@@ -81,7 +81,7 @@ def test_every_method_that_is_called_exists_somewhere(path: Path) -> None:
     widgets = {name for form in FORMS for name in _widget_names(form)}
     for chain in chains(path):
         for name in chain[1:] if chain[0] not in ("qt", "ctk", "slicer", "vtk") else ():
-            known = name in own | shown | widgets | _python_names() or name in API["slicer.util"]
+            known = name in own | shown | widgets | OTHER_MODULES | _python_names() or name in API["slicer.util"]
             assert known or name in _vtk_names(), f"{'.'.join(chain)}: {RUN}"
 
 
@@ -129,6 +129,7 @@ def _widget_names(path: Path) -> set[str]:
     return {widget.get("name") for widget in ElementTree.parse(path).getroot().iter("widget")}
 
 
+@functools.cache
 def _python_names() -> set[str]:
     """Return what objects of the standard library, numpy and the wire have."""
     from VQSegLib import wire
@@ -139,6 +140,11 @@ def _python_names() -> set[str]:
     messages = [wire.Failure, wire.Notification, wire.Request, wire.Result, wire.WireArray, wire.BadFrame]
     fields = {name for message in messages for name in message.__dataclass_fields__}
     return fields | {name for each in modules + types + messages for name in dir(each)}
+
+
+def _imported_modules() -> set[str]:
+    nodes = [node for path in SOURCES for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    return {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
 
 
 @functools.cache

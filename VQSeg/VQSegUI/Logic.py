@@ -42,7 +42,7 @@ class VQSegLogic(ScriptedLoadableModuleLogic):
 
             from VQSeg import VQSegLogic
 
-            proposal = VQSegLogic().segment(slicer.util.getNode("CT"), model="openkbp-head-neck", wait=True)
+            proposal = VQSegLogic().segment(slicer.util.getNode("CT"), model="vqseg-openkbp-headneck", wait=True)
             print(proposal.GetSegmentation().GetNumberOfSegments())
     """
 

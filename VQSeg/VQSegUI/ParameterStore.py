@@ -23,11 +23,12 @@ class ParameterStore:
         self._scene, self._node, self._tag = scene, None, 0
 
     def attach(self) -> None:
-        """Follow the scene's parameter node, which is made when there is none."""
+        """Follow the scene's parameter node, which is made when there is none; ``changed`` is emitted in any case."""
         self.detach()
         self._node = parameterNode(self._scene)
         self._tag = self._node.AddObserver("ModifiedEvent", lambda _caller, _event: self._read())
-        self._read()
+        self.parameters = readParameters(self._node)
+        self.changed.emit()
 
     def detach(self) -> None:
         """Leave the node alone, for example while the scene is closed."""

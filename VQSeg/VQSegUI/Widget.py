@@ -86,6 +86,8 @@ class Widget(VTKObservationMixin):
         self._followScene()
 
     def _followScene(self) -> None:
-        self._store.attach()
+        # Selectors forget their node when they get a scene; what the scene says comes after that.
+        self._store.detach()
         for section in self.sections:
             section.setScene(slicer.mrmlScene)
+        self._store.attach()
