@@ -34,19 +34,6 @@ def model(make_model):
     )
 
 
-def stored_otherwise(volume: Volume, order, flips) -> Volume:
-    """Store a volume with permuted and reversed axes without moving any voxel in the patient."""
-    array = np.transpose(volume.array, order)
-    shuffle = np.zeros((4, 4))
-    shuffle[3, 3] = 1
-    for axis, (source, flipped) in enumerate(zip(order, flips, strict=True)):
-        shuffle[2 - source, 2 - axis] = -1 if flipped else 1
-        if flipped:
-            shuffle[2 - source, 3] = array.shape[axis] - 1
-    array = array[tuple(slice(None, None, -1 if flipped else 1) for flipped in flips)]
-    return Volume(np.ascontiguousarray(array), volume.affine_ijk_to_ras @ shuffle)
-
-
 def physical_voxels(volume: Volume) -> np.ndarray:
     """Return RAS places and values of all labeled voxels, sorted."""
     k, j, i = np.nonzero(volume.array)
@@ -63,8 +50,8 @@ def expected(ct, model) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("order", "flips"), ALL_48)
-def test_storage_order_does_not_change_the_physical_mask(ct, model, expected, order, flips):
-    volume = stored_otherwise(ct, order, flips)
+def test_storage_order_does_not_change_the_physical_mask(ct, model, expected, order, flips, store_otherwise):
+    volume = store_otherwise(ct, order, flips)
     result = Predictor(model, device="cpu", precision="float32").predict(volume).label_map
     assert result.shape_kji == volume.shape_kji
     np.testing.assert_array_equal(result.affine_ijk_to_ras, volume.affine_ijk_to_ras)

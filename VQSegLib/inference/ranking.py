@@ -94,7 +94,7 @@ def _regions(entropy: Volume, structure: npt.NDArray[np.uint8], value: int) -> I
     voxel_mm3 = math.prod(entropy.spacing_mm_kji)
     unsure = (structure == value) & (entropy.array >= UNSURE_NATS)
     # Components only within the box of what is unsure: their 32-bit numbers need more memory than all else.
-    box = ndimage.find_objects(unsure)[0]
+    box = ndimage.find_objects(unsure.view(np.uint8))[0]
     components, _ = ndimage.label(unsure[box], structure=_NEIGHBORS_26)
     for number, found in enumerate(ndimage.find_objects(components), start=1):
         inside = components[found] == number

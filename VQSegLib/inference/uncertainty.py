@@ -206,7 +206,7 @@ class UncertaintyEstimator:
             touch=job.progress.touch,
         )
         entropy, disagreement = (job.grid.axis_map.to_canonical(array) for array in (maps.entropy, maps.disagreement))
-        writer = PerturbationWriter(entropy, disagreement, job.grid.shape_kji, region)
+        writer = PerturbationWriter(entropy, disagreement, job.grid.shape_kji, region, model.network_config.num_classes)
         second = dataclasses.replace(job, region=region, windows=windows)
         computation = WindowComputation(decodes, decodes.channels)
         self._engine.stream(second, device, computation, writer, span=(_FIRST_PASS_ENDS, _RANKING))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -64,7 +66,9 @@ class SurveyWriter(LabelWriter):
 class PerturbationWriter:
     """Adds what perturbed decodes change to the plain entropy, and writes their disagreement."""
 
-    def __init__(self, entropy: HalfMap, disagreement: HalfMap, grid_shape_kji: Triple, region: Box) -> None:
+    def __init__(
+        self, entropy: HalfMap, disagreement: HalfMap, grid_shape_kji: Triple, region: Box, num_classes: int
+    ) -> None:
         """Prepare to write.
 
         Args:
@@ -72,8 +76,10 @@ class PerturbationWriter:
             disagreement: The same shape, zero.
             grid_shape_kji: Shape of the model grid.
             region: Box on the model grid whose slices will come; slices left out change nothing.
+            num_classes: Bounds the entropy.
         """
         self._entropy, self._disagreement, self._region = entropy, disagreement, region
+        self._most = math.log(num_classes)
         slices, rows, columns = entropy.shape
         self._resampler = SliceResampler((slices, rows, columns), grid_shape_kji, region, self._write_output)
         self._next_k = region.start_kji[0]
@@ -99,5 +105,5 @@ class PerturbationWriter:
     def _write_output(self, plane: Plane, channels: Tensor) -> None:
         added, disagreement = channels.numpy()
         entropy = self._entropy[plane]
-        entropy[...] = np.maximum(entropy + added, 0)
+        entropy[...] = np.clip(entropy + added, 0, self._most)
         self._disagreement[plane][...] = disagreement
