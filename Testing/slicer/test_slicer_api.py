@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import functools
-import hashlib
+import html
 import importlib
+import itertools
 import json
+import platform
 import re
 import shlex
 import shutil

@@ -182,7 +182,7 @@ class EngineSection:
 
     def _onProgress(self, fraction: float, stage: str) -> None:
         self._ui.engineProgressBar.setValue(round(100 * fraction))
-        self._ui.engineStageLabel.setText(_(stage))
+        self._ui.engineStageLabel.setText(stage)
 
     def _onLogged(self, line: str) -> None:
         self._ui.engineLogText.appendPlainText(line)
