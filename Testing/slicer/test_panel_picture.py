@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ PANEL_WIDTH = 480
 
 
 def save(opened: Any, name: str) -> None:
-    slicer.app.processEvents()
+    for _turn in range(20):  # labels that wrap find their height in several rounds
+        slicer.app.processEvents()
+        time.sleep(0.005)
     folder = os.environ.get("VQSEG_SCREENSHOTS")
     if folder:
         opened.window.grab().save(str(Path(folder) / f"{name}.png"))

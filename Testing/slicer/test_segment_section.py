@@ -305,6 +305,7 @@ def test_a_second_proposal_takes_the_place_of_an_untouched_one(panel: Any, make_
     second = opened.segment()
 
     assert segmentation_nodes() == [second]
+    assert second.GetName() == "Doe^Jane CT proposal"
 
 
 def test_an_edited_proposal_stays_beside_the_new_one(panel: Any, make_volume: Any, voxels: Any, edit: Any) -> None:

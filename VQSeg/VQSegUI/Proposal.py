@@ -15,11 +15,17 @@ PROPOSAL_ATTRIBUTE = "VQSeg.Proposal"
 
 def createProposal(volumeNode: Any) -> Any:
     """Return a new, empty proposal for a volume: reference geometry, transform and subject hierarchy are set."""
-    name = _("{volume} proposal").format(volume=volumeNode.GetName())
-    node = createSegmentation(name, beside=volumeNode)
+    node = createSegmentation(_proposalName(volumeNode), beside=volumeNode)
     node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
     node.SetAttribute(PROPOSAL_ATTRIBUTE, "1")
     return node
+
+
+def nameProposal(proposalNode: Any, volumeNode: Any) -> None:
+    """Give a proposal the plain name when the one it replaced is gone."""
+    name = _proposalName(volumeNode)
+    if slicer.mrmlScene.GetFirstNodeByName(name) is None:
+        proposalNode.SetName(name)
 
 
 def createSegmentationLike(segmentationNode: Any, name: str) -> Any:
@@ -70,3 +76,7 @@ def segmentIDs(segmentationNode: Any) -> List[str]:
     """Return the IDs of a segmentation's segments in their order."""
     segmentation = segmentationNode.GetSegmentation()
     return [segmentation.GetNthSegmentID(index) for index in range(segmentation.GetNumberOfSegments())]
+
+
+def _proposalName(volumeNode: Any) -> str:
+    return _("{volume} proposal").format(volume=volumeNode.GetName())

@@ -169,6 +169,7 @@ class SegmentJob:
             yield
         for nodeID in earlier:
             yield from self._removeUnlessChanged(nodeID)
+        Proposal.nameProposal(slicer.mrmlScene.GetNodeByID(self._proposalID), self._volumeNode())
 
     def _removeUnlessChanged(self, nodeID: str) -> Iterator[None]:
         """Remove an earlier proposal unless a person edited, locked or added a segment of it; one per step."""

@@ -73,8 +73,30 @@ def make_application() -> tuple[Application, Any, SimpleNamespace]:
     modules = SimpleNamespace(
         **{name: SimpleNamespace(logic=lambda logic=logic: logic) for name, logic in logics.items()}
     )
+    follow_with_subject_hierarchy(scene)
     qt_application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["Slicer"])
     return Application(qt_application, application_logic), scene, modules
+
+
+def follow_with_subject_hierarchy(scene: Any) -> None:
+    """Give every data node an item while it is in the scene, as Slicer's subject hierarchy plugins do."""
+
+    def on_added(_caller: Any, _event: str, node: Any) -> None:
+        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+        if node.IsA("vtkMRMLDisplayableNode") and not node.GetHideFromEditors() and not scene.IsBatchProcessing():
+            hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
+
+    def on_removed(_caller: Any, _event: str, node: Any) -> None:
+        if scene.IsBatchProcessing() or not node.IsA("vtkMRMLDisplayableNode"):
+            return
+        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+        item = hierarchy.GetItemByDataNode(node)
+        if item:
+            hierarchy.RemoveItem(item, False, False)
+
+    on_added.CallDataType = on_removed.CallDataType = vtk.VTK_OBJECT
+    scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, on_added)
+    scene.AddObserver(slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent, on_removed)
 
 
 def _make_logic(class_name: str, application_logic: Any, scene: Any) -> Any:
