@@ -71,6 +71,7 @@ def to_label_map(answer: dict[str, Any], shape_kji: tuple[int, ...]) -> np.ndarr
         if label["extent_ijk"] is not None:
             i0, i1, j0, j1, k0, k1 = label["extent_ijk"]
             mask = np.frombuffer(label["array"].data, label["array"].dtype).reshape(label["array"].shape)
+            assert mask.shape == (k1 - k0 + 1, j1 - j0 + 1, i1 - i0 + 1)
             assert set(np.unique(mask)) <= {0, 1}
             assert label["voxels"] == mask.sum()
             label_map[k0 : k1 + 1, j0 : j1 + 1, i0 : i1 + 1][mask == 1] = label["value"]
@@ -91,6 +92,16 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
     while not condition() and time.monotonic() < ends:
         time.sleep(0.02)
     return condition()
+
+
+def give_up_after(seconds: float) -> Callable[[Notification], None]:
+    """Return a listener that fails the test when a request goes on for too long although progress still comes."""
+    ends = time.monotonic() + seconds
+
+    def listen(_: Notification) -> None:
+        assert time.monotonic() < ends
+
+    return listen
 
 
 @pytest.fixture(scope="module")
@@ -343,7 +354,7 @@ if os.name == "posix":
     ctypes.CDLL(None).fflush(None)
 """
     request = {"volume": small, "model": str(tiny_model), "device": noise.replace("do:\n", "do: \n")}
-    assert worker.request("segment", request)["labels"]
+    assert worker.request("segment", request, give_up_after(20))["labels"]
     # What is printed before the worker's first line cannot be kept out, as a login banner; it is skipped.
     assert [bad.text.strip() for bad in worker.skipped] == [b"before the start"]
     expected = ["from print", "from a file descriptor", "from a child"] + ["from C"] * (os.name == "posix")
