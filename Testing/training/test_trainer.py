@@ -321,9 +321,21 @@ def test_mixed_precision_trains(project: Project, make_config: MakeConfig, tmp_p
     assert math.isfinite(event["loss/total"])
 
 
-@pytest.mark.parametrize(("name", "steps"), [("supervised", 100), pytest.param("vqseg", 280, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("name", "steps", "method"),
+    [
+        ("supervised", 100, {}),
+        pytest.param("vqseg", 280, {"pretraining_steps": 180, "rampup_steps": 50}, marks=pytest.mark.slow),
+    ],
+)
 def test_one_labeled_patch_is_learned(
-    name: str, steps: int, fresh_project: Project, make_config: MakeConfig, make_scan: Callable, tmp_path: Path
+    name: str,
+    steps: int,
+    method: dict[str, int],
+    fresh_project: Project,
+    make_config: MakeConfig,
+    make_scan: Callable,
+    tmp_path: Path,
 ) -> None:
     """The scan is both training and validation case (under another patient), so nothing but learning is measured."""
     image, label = (Volume(scan.array[4:12, 5:17, 8:20], scan.affine_ijk_to_ras) for scan in make_scan(3))
@@ -333,7 +345,7 @@ def test_one_labeled_patch_is_learned(
     fresh_project.add_case(make_scan(4)[0], None, split="train")
     config = make_config(
         name,
-        method={"segmentation_loss": "ce_dice", "ema_decay": 0.8},
+        method={"segmentation_loss": "ce_dice", "ema_decay": 0.8, **method},
         data={"batch_labeled": 1, "batch_unlabeled": 1, "foreground_probability": 0},
         augmentation={"rotation_degrees": 0, "scale": 0, "mirror_left_right": False, "labeled_intensity": 0},
         optimizer={"learning_rate": 0.02, "weight_decay": 0},
