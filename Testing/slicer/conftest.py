@@ -179,12 +179,18 @@ class Panel:
 
 
 @pytest.fixture
-def panel(make_engine: Callable[..., Any], wait_until: Callable[..., None]) -> Iterator[Callable[..., Panel]]:
+def panel(make_engine: Callable[..., Any], make_panel: Callable[..., Panel]) -> Callable[..., Panel]:
     """Make a panel around a fake worker with options."""
+    return lambda *options, **environment: make_panel(make_engine(*options, **environment))
+
+
+@pytest.fixture
+def make_panel(wait_until: Callable[..., None]) -> Iterator[Callable[..., Panel]]:
+    """Make a panel around an engine; both end with the test."""
     panels = []
 
-    def make(*options: str, **environment: str) -> Panel:
-        panels.append(Panel(make_engine(*options, **environment), wait_until))
+    def make(engine: Any) -> Panel:
+        panels.append(Panel(engine, wait_until))
         return panels[-1]
 
     yield make
@@ -227,3 +233,32 @@ def edit() -> Callable[..., None]:
         slicer.mrmlScene.RemoveNode(editor)
 
     return modify
+
+
+class Heartbeat:
+    """Beats as often as the event loop lets it, and remembers the longest pause and what was on the panel then."""
+
+    def __init__(self, describe: Any) -> None:
+        self.pauses: list[tuple[float, float, str]] = []
+        self._describe, self._last = describe, (time.thread_time(), time.perf_counter())
+        import qt
+
+        self._timer = qt.QTimer()
+        self._timer.setInterval(1)
+        self._timer.timeout.connect(self._beat)
+        self._timer.start()
+
+    def _beat(self) -> None:
+        now = (time.thread_time(), time.perf_counter())
+        self.pauses.append((now[0] - self._last[0], now[1] - self._last[1], self._describe()))
+        self._last = now
+
+    def longest(self) -> tuple[float, float, str]:
+        """Return the longest pause: processor seconds, seconds on the clock, and what the panel said at its end."""
+        return max(self.pauses)
+
+
+@pytest.fixture
+def heartbeat() -> Callable[..., Heartbeat]:
+    """Start a heartbeat."""
+    return Heartbeat

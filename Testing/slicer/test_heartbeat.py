@@ -11,30 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import qt
 
 LONGEST_BLOCK_SECONDS = 0.1
-
-
-class Heartbeat:
-    """Beats as often as the event loop lets it, and remembers the longest pause and what was on the panel then."""
-
-    def __init__(self, describe: Any) -> None:
-        self.pauses: list[tuple[float, float, str]] = []
-        self._describe, self._last = describe, (time.thread_time(), time.perf_counter())
-        self._timer = qt.QTimer()
-        self._timer.setInterval(1)
-        self._timer.timeout.connect(self._beat)
-        self._timer.start()
-
-    def _beat(self) -> None:
-        now = (time.thread_time(), time.perf_counter())
-        self.pauses.append((now[0] - self._last[0], now[1] - self._last[1], self._describe()))
-        self._last = now
-
-    def longest(self) -> tuple[float, float, str]:
-        """Return the longest pause: processor seconds, seconds on the clock, and what the panel said at its end."""
-        return max(self.pauses)
 
 
 LARGE = pytest.param((300, 512, 512), marks=pytest.mark.slow, id="large")
@@ -43,11 +21,16 @@ SMALL = pytest.param((60, 256, 256), id="small")
 
 @pytest.mark.parametrize("shape", [SMALL, LARGE])
 def test_a_ct_with_seven_labels_never_blocks_the_window(
-    panel: Any, make_volume: Any, wait_until: Any, capsys: pytest.CaptureFixture[str], shape: tuple[int, int, int]
+    panel: Any,
+    make_volume: Any,
+    wait_until: Any,
+    heartbeat: Any,
+    capsys: pytest.CaptureFixture[str],
+    shape: tuple[int, int, int],
 ) -> None:
     opened = panel("--organs")
     opened.open(make_volume(np.zeros(shape, np.int16), name="CT"))
-    beat = Heartbeat(lambda: f"{opened.statusLabel.text} | {opened.proposalLabel.text}")
+    beat = heartbeat(lambda: f"{opened.statusLabel.text} | {opened.proposalLabel.text}")
 
     started = time.perf_counter()
     opened.segment()
