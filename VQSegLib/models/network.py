@@ -34,8 +34,9 @@ class VQSegNet(nn.Module):
         self.quantizer = build_quantizer(dim, config.quantizer) if config.quantizer else None
         self.feature_dim = dim
         self.size_divisor = compute_size_divisor(config)
-        # Convolutions run on channels-last maps on CPU and GPU; one layout from end to end saves a copy per layer.
-        self.memory_format = torch.channels_last if config.spatial_dims == 2 else torch.channels_last_3d
+        # One layout from end to end saves a copy per layer, and in 3-D channels-last is the fast one on the CPU. In 2-D
+        # it crashes torch 2.13 (CPU, two threads): oneDNN's backward pass of small channels-last maps segfaults.
+        self.memory_format = torch.contiguous_format if config.spatial_dims == 2 else torch.channels_last_3d
         self.to(memory_format=self.memory_format)  # type: ignore[call-overload] # the stubs lack this documented form
 
     def forward(self, x: Tensor) -> Tensor:
