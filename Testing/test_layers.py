@@ -60,7 +60,12 @@ def _modules_after(code: str, *arguments: str) -> set[str]:
     """Return the top-level modules loaded by a fresh Python after running ``code``."""
     report = "\nimport sys; print(); print(' '.join(sorted({name.partition('.')[0] for name in sys.modules})))"
     result = subprocess.run(
-        [sys.executable, "-c", code + report, *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code + report, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
     )
     return set(result.stdout.splitlines()[-1].split())
 

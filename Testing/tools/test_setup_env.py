@@ -185,6 +185,11 @@ def test_every_pin_is_exact_and_torch_is_apart() -> None:
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_make_lints_before_it_tests() -> None:
     result = subprocess.run(
-        ["make", "--dry-run", "test"], cwd=SCRIPT.parent.parent, capture_output=True, text=True, check=False
+        ["make", "--dry-run", "test"],
+        cwd=SCRIPT.parent.parent,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
     )
     assert 0 < result.stdout.index("ruff format --check") < result.stdout.index("-m pytest")
