@@ -70,6 +70,7 @@ def main() -> int:
     parser.add_argument("model", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--name", help="Name on the card; by default that of the run.")
+    parser.add_argument("--description", help="What the card says first; by default that of the run.")
     parser.add_argument("--labels", help="Label table with the same values, for newer names, colors or codes.")
     parser.add_argument("--license", required=True)
     parser.add_argument("--citation", default="")
@@ -86,6 +87,7 @@ def main() -> int:
         evaluation = score(Project.open(arguments.project), model)
         changes = {
             "name": arguments.name or model.card.name,
+            "description": arguments.description or model.card.description,
             "test": as_scores(evaluation),
             "license": arguments.license,
             "citation": arguments.citation,
