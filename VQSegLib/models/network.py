@@ -73,6 +73,17 @@ class VQSegNet(nn.Module):
         logits: Tensor = self.segmentation_decoder([*features[:-1], quantized], size)
         return logits
 
+    @property
+    def staged_decoder(self) -> Decoder:
+        """The segmentation decoder, for methods that train on its maps.
+
+        Raises:
+            ConfigError: The network's decoder has no maps at increasing resolution.
+        """
+        if not isinstance(self.segmentation_decoder, Decoder):
+            raise ConfigError(_no_stages(self.config))
+        return self.segmentation_decoder
+
     def reconstruct(self, quantized: Tensor, size: Sequence[int]) -> Tensor:
         """Return the reconstructed input ``(B, in_channels, *size)`` from post-quantization features alone."""
         if self.image_decoder is None:
@@ -146,10 +157,16 @@ def build_decoder(config: NetworkConfig, upsampling: Upsampling = "transposed") 
     """
     spec = config.encoder
     if isinstance(spec, Dinov2EncoderConfig):
-        msg = "This method needs a decoder of stages: set network.encoder.kind to conv, vnet or unet (given: dinov2)."
-        raise ConfigError(msg)
+        raise ConfigError(_no_stages(config))
     decoder = _STAGES[spec.kind][1]
     return decoder(config.spatial_dims, config.num_classes, spec, skip=spec.skip, upsampling=upsampling)
+
+
+def _no_stages(config: NetworkConfig) -> str:
+    return (
+        f"This method needs a decoder of stages, which network.encoder.kind '{config.encoder.kind}' has not; "
+        f"use one of {', '.join(sorted(_STAGES))}."
+    )
 
 
 def compute_size_divisor(config: NetworkConfig) -> tuple[int, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from monai.networks.layers.factories import Conv, Norm
 from torch import Tensor, nn
 
@@ -27,7 +29,7 @@ class VNetEncoder(nn.Module):
         )
         self.downs = nn.ModuleList(
             _activated(spatial_dims, Conv[Conv.CONV, spatial_dims](before, after, 2, 2), after)
-            for before, after in zip(widths, widths[1:], strict=False)
+            for before, after in pairwise(widths)
         )
         self.dropout = build_dropout(spatial_dims, config.dropout, whole_channels=True)
 

@@ -92,4 +92,6 @@ class TrainingConfig(Document):
         if dims == 3 and self.network.in_channels != 1:
             msg = f"a 3-D network has one input channel, given in_channels={self.network.in_channels}"
             raise ValueError(msg)
+        if self.method.uses_unlabeled:
+            self.method.check_batch(self.data.batch_labeled, self.data.batch_unlabeled)
         return self

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from VQSegLib.errors import Cancelled, ProjectError, VQSegError
-from VQSegLib.methods import METHODS, build_method
+from VQSegLib.methods import build_method
 from VQSegLib.methods.base import Batch, StepResult
 from VQSegLib.models.checkpoint import save_checkpoint
 from VQSegLib.models.network import build_network
@@ -84,7 +84,7 @@ class Trainer:
             check_new(output)
         self.project, self.config, self.output, self.command = project, config, output, command
         self.on_progress, self.cancelled = on_progress, cancelled or (lambda: False)
-        self.cases: TrainingCases = select_cases(project, uses_unlabeled=METHODS[config.method.name].uses_unlabeled)
+        self.cases: TrainingCases = select_cases(project, uses_unlabeled=config.method.uses_unlabeled)
         self.fabric = build_fabric(config.device)
         torch.manual_seed(config.seed)
         network = build_network(config.method.adapt_network(config.network))
