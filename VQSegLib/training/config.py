@@ -21,6 +21,7 @@ class OptimizerConfig(Document):
     )
     weight_decay: float = Field(default=1e-2, ge=0)
     momentum: float = Field(default=0.9, ge=0, lt=1, description="SGD only.")
+    nesterov: bool = Field(default=False, description="SGD only; nnU-Net and ARCO use it.")
     poly_power: float = Field(default=0.9, ge=0, description="0 keeps the learning rate constant.")
     warmup_steps: int = Field(default=100, ge=0, description="Steps over which the learning rate grows linearly.")
     gradient_clip: float | None = Field(default=1.0, gt=0, description="Largest norm of the gradient; null: no clip.")
