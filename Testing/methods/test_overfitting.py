@@ -60,7 +60,7 @@ def test_one_labeled_patch_is_learned(name: str, dims: int, make_method: MakeMet
         method.after_step(step)
         if step % 25 == 24:
             with torch.no_grad():
-                found = method.inference_network().eval()(batch.labeled).argmax(1)
+                found = method.student.eval()(batch.labeled).argmax(1)
             score = dice(found.numpy() == 1, batch.target.numpy() == 1)
             if score > 0.95:
                 break

@@ -8,7 +8,7 @@ convolutional encoder. PFA is off until a teacher is named: ``--set method.pfa=t
 ``vqseg-release`` follows the authors' released trainer (script-Yang/VQ-Seg, January 2026): DINOv2-S/14 with a DPT head.
 It starts from random weights unless ``network.encoder.weights`` names pre-trained ones.
 
-``nnunet`` is method ``nnunet_recipe`` with nnU-Net's optimizer, augmentation and share of foreground patches (Isensee et
+``nnunet`` is method ``nnunet_recipe`` with nnU-Net's optimizer, augmentation and share of foreground (Isensee et
 al., Nature Methods 2021; github MIC-DKFZ/nnUNet), in 2-D or 3-D.
 """
 
