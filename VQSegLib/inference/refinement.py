@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from VQSegLib.box import Box
 from VQSegLib.errors import UserError
 from VQSegLib.inference.corrected_slices import CorrectedPlane, check_corrections, find_planes
 from VQSegLib.inference.device import has_fast_bfloat16
@@ -67,6 +68,7 @@ def refine(
     corrected_slices_k: Sequence[int],
     *,
     proposal: Volume | None = None,
+    roi: Box | None = None,
     settings: RefinementSettings | None = None,
     device: str | torch.device = "auto",
     precision: str = "auto",
@@ -84,6 +86,7 @@ def refine(
         corrected_slices_k: Slices along the k axis of ``volume`` that are right now, all structures in them.
         proposal: The segmentation before it was corrected, if known: then structures that were erased far from any
             other are learned, too.
+        roi: Box of voxel indices of ``volume``; outside of it and of the corrected slices the result is background.
         settings: How much is learned.
         device: As of :class:`VQSegLib.inference.predictor.Predictor`.
         precision: As of the predictor; with "auto" the copy learns in bfloat16 on a CPU with AMX, too.
@@ -108,7 +111,9 @@ def refine(
     progress.end_stage()
     refined = _RefinedModel(learned.network, model.network_config, model.preprocessing, model.labels)
     predictor = Predictor(refined, device=device, precision=precision)
-    prediction = predictor.predict(volume, on_progress=_scaled(on_progress, _LEARNED, 1.0), cancelled=cancelled)
+    prediction = predictor.predict(
+        volume, roi=roi, on_progress=_scaled(on_progress, _LEARNED, 1.0), cancelled=cancelled
+    )
     slices_k = sorted(set(corrected_slices_k))
     prediction.label_map.array[slices_k] = corrected.array[slices_k]
     for stage, seconds in progress.seconds_by_stage.items():

@@ -27,7 +27,7 @@ class RepeatedDecoder:
         self._decoder: Any = network.segmentation_decoder
         self._splits: list[_SplitBlock] | None = None
         if isinstance(self._decoder, ConvDecoder) and self._decoder.skip:
-            self._splits = [_SplitBlock(up) for up in self._decoder.ups]
+            self._splits = [_SplitBlock(up, network.memory_format) for up in self._decoder.ups]
 
     def share(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Return what all decodes of an image share, from the encoder's maps (fine to coarse)."""
@@ -50,13 +50,12 @@ class RepeatedDecoder:
 class _SplitBlock:
     """A MONAI up block whose first convolution is cut into its two halves of input channels."""
 
-    def __init__(self, up: Any) -> None:
+    def __init__(self, up: Any, layout: torch.memory_format) -> None:
         self._up = up
         convolution: nn.Conv2d | nn.Conv3d = up.conv_block.conv1.conv
         self._convolve = F.conv2d if convolution.weight.ndim == 4 else F.conv3d
         self._padding = convolution.padding
         half = convolution.weight.shape[1] // 2
-        layout = torch.channels_last if convolution.weight.ndim == 4 else torch.channels_last_3d
         self._of_upsampled, self._of_finer = (
             part.detach().contiguous(memory_format=layout) for part in convolution.weight.split(half, dim=1)
         )
