@@ -13,11 +13,22 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
     {"__init__", "errors", "documents"},
     {"wire", "wire_body", "wire_decoder", "wire_command", "wire_client"},
-    {"atomic_files", "native_output", "labels", "volume", "box", "orientation", "label_crops", "scan_checks"},
+    {
+        "atomic_files",
+        "native_output",
+        "labels",
+        "volume",
+        "box",
+        "orientation",
+        "label_crops",
+        "largest_component",
+        "scan_checks",
+    },
     {"image_files", "image_checks", "nifti_checks", "dicom_files"},
     {"models"},
     {"methods"},
     {"training", "inference", "project", "evaluation"},
+    {"benchmark"},
     {"resources", "output_checks", "service_results", "scan_service", "service", "demo"},
     {"commands", "failure_log", "worker", "cli"},
 )

@@ -10,7 +10,7 @@ import torch
 
 from VQSegLib.methods import Method, bcp
 from VQSegLib.methods.base import Batch
-from VQSegLib.methods.bcp import BCP, BCPConfig, keep_largest_components
+from VQSegLib.methods.bcp import BCP, BCPConfig
 from VQSegLib.methods.cutmix import draw_shared_box
 from VQSegLib.methods.losses import segmentation_loss
 
@@ -86,13 +86,15 @@ def test_by_default_an_eighth_of_the_training_is_on_labeled_pairs() -> None:
     assert not BCPConfig().needs_unlabeled(2039, 17_000)
 
 
-def test_only_the_largest_part_of_a_pseudo_label_stays() -> None:
-    labels = torch.zeros(2, 5, 6, dtype=torch.long)
-    labels[0, 0, 0], labels[0, 2:4, 2:4], labels[0, 4, 5] = 1, 1, 2
-    labels[1, 1, 1:4] = 2
-    kept = keep_largest_components(labels, 3)
-    labels[0, 0, 0] = 0
-    assert torch.equal(kept, labels)
+def test_only_the_largest_part_of_a_pseudo_label_stays(make_method: MakeMethod) -> None:
+    labels = torch.zeros(2, 6, 6, dtype=torch.long)
+    labels[0, 0, 0], labels[0, 2:4, 2:4], labels[1, 1, 1:4] = 1, 1, 1
+    logits = torch.nn.functional.one_hot(labels, 2).movedim(-1, 1).float()
+    for filtered in (True, False):
+        method = make_method(BCPConfig(largest_component=filtered))
+        assert isinstance(method, BCP)
+        assert bool(method._pseudo_labels(logits)[0, 0, 0]) != filtered
+        assert torch.equal(method._pseudo_labels(logits)[1], labels[1])
 
 
 @pytest.mark.parametrize(("labeled", "unlabeled"), [(2, 4), (3, 3)])

@@ -15,9 +15,9 @@ from typing import Literal
 import numpy as np
 import torch
 from pydantic import Field
-from scipy import ndimage
 from torch import Tensor
 
+from VQSegLib.largest_component import keep_largest_components
 from VQSegLib.methods.base import IGNORED, Batch, StepResult
 from VQSegLib.methods.cutmix import draw_shared_box
 from VQSegLib.methods.losses import segmentation_loss
@@ -87,20 +87,12 @@ class BCP(TeacherMethod[BCPConfig]):
 
     def _pseudo_labels(self, logits: Tensor) -> Tensor:
         labels = logits.argmax(1)
-        return keep_largest_components(labels, logits.shape[1]) if self.config.largest_component else labels
+        if not self.config.largest_component:
+            return labels
+        kept = [keep_largest_components(patch) for patch in labels.cpu().numpy()]
+        return torch.from_numpy(np.stack(kept)).to(labels.device)
 
 
 def _on(logits: Tensor, target: Tensor, part: Tensor) -> Tensor:
     """Return cross-entropy and Dice loss, averaged, over the voxels of ``part`` alone."""
     return segmentation_loss(logits, torch.where(part, target, IGNORED), "ce_dice")
-
-
-def keep_largest_components(labels: Tensor, classes: int) -> Tensor:
-    """Return ``(B, *spatial)`` labels with only the largest connected component of each class and patch."""
-    kept = np.zeros(labels.shape, dtype=np.int64)
-    for patch, result in zip(labels.cpu().numpy(), kept, strict=True):
-        for label in range(1, classes):
-            components, count = ndimage.label(patch == label)
-            if count:
-                result[components == 1 + np.argmax(np.bincount(components.ravel())[1:])] = label
-    return torch.from_numpy(kept).to(labels.device)
