@@ -250,6 +250,14 @@ def test_a_step_in_mixed_precision_loses_about_the_same(
     assert all(bool(p.grad.isfinite().all()) for p in method.parameters() if p.grad is not None)
 
 
+@pytest.mark.parametrize("name", variants(without=set()))
+def test_networks_whose_finest_map_is_coarser_than_the_input_train_too(
+    name: str, make_method: MakeMethod, make_batch: MakeBatch
+) -> None:
+    method = build(name, make_method, encoder={**ENCODER, "strides": ((2, 2), (2, 2))})
+    assert bool(step(method, draw(name, make_batch))[0].isfinite())
+
+
 @pytest.mark.parametrize("name", variants(without=SUPERVISED))
 def test_unlabeled_patches_are_required(name: str, make_method: MakeMethod, make_batch: MakeBatch) -> None:
     batch = draw(name, make_batch)

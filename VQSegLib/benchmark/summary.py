@@ -103,8 +103,9 @@ def compare(first: Array, second: Array) -> float | None:
     Returns:
         None where fewer than two cases differ.
     """
-    difference = np.nanmean(first, axis=0) - np.nanmean(second, axis=0)
-    difference = difference[np.isfinite(difference)]
+    # A case that shows no structure at all has no score.
+    scored = ~(np.isnan(first).any(axis=0) | np.isnan(second).any(axis=0))
+    difference = first[:, scored].mean(axis=0) - second[:, scored].mean(axis=0)
     if np.count_nonzero(difference) < 2:
         return None
     return float(stats.wilcoxon(difference).pvalue)

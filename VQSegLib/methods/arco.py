@@ -22,7 +22,7 @@ from torch.nn import functional as F  # noqa: N812 - the field's usual name
 from VQSegLib.methods.base import Batch, StepResult
 from VQSegLib.methods.cutmix import draw_shared_box, paste
 from VQSegLib.methods.equivariance import equivariance_loss
-from VQSegLib.methods.losses import segmentation_loss
+from VQSegLib.methods.losses import resize_labels, segmentation_loss
 from VQSegLib.methods.mean_teacher import TeacherConfig, TeacherMethod, build_teacher_network, update_teacher
 from VQSegLib.methods.negative_bank import NegativeBank
 from VQSegLib.methods.neighbors import NeighborPool
@@ -125,9 +125,10 @@ def _weighted_loss(logits: Tensor, pseudo_label: Tensor, sure: Tensor) -> Tensor
 
 def _flatten(student: Tensor, teacher: Tensor, probabilities: Tensor, labels: Tensor, labeled: int) -> Voxels:
     """Return the rows of all voxels; representations are float32."""
-    if student.shape[2:] != labels.shape[1:]:
-        labels = F.interpolate(labels[:, None].double(), student.shape[2:], mode="nearest-exact")[:, 0].long()
-        probabilities = F.interpolate(probabilities, student.shape[2:], mode="nearest-exact")
+    size = student.shape[2:]
+    labels = resize_labels(labels, size)
+    if probabilities.shape[2:] != size:
+        probabilities = F.interpolate(probabilities, size, mode="nearest-exact")
     first = torch.arange(len(labels), device=labels.device) < labeled
     is_labeled = first.repeat_interleave(labels[0].numel())
     return Voxels(_rows(student), _rows(teacher), _rows(probabilities), labels.flatten(), is_labeled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -83,3 +84,11 @@ def soft_dice_loss(probabilities: Tensor, target: Tensor) -> Tensor:
     overlap = (probabilities * target).sum(axes)[1:]
     size = (probabilities.sum(axes) + target.sum(axes))[1:]
     return 1 - ((2 * overlap + _SMOOTH) / (size + _SMOOTH)).mean()
+
+
+def resize_labels(labels: Tensor, size: Sequence[int]) -> Tensor:
+    """Return ``(B, *size)`` labels by the nearest voxel; for maps of another resolution than the input."""
+    if labels.shape[1:] == torch.Size(size):
+        return labels
+    # Double holds every class exactly; interpolation knows no integers.
+    return F.interpolate(labels[:, None].double(), tuple(size), mode="nearest-exact")[:, 0].long()

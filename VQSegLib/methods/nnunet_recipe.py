@@ -11,11 +11,10 @@ from typing import Literal
 import torch
 from monai.networks.layers.factories import Conv
 from pydantic import Field
-from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - the field's usual name
+from torch import nn
 
 from VQSegLib.methods.base import Batch, Method, MethodConfig, StepResult
-from VQSegLib.methods.losses import segmentation_loss
+from VQSegLib.methods.losses import resize_labels, segmentation_loss
 
 
 class NnUNetRecipeConfig(MethodConfig):
@@ -50,11 +49,8 @@ class NnUNetRecipe(Method[NnUNetRecipeConfig]):
         finest, *coarser = decoder.maps(self.student.encode(batch.labeled))[::-1]
         logits = [decoder.classify(finest, batch.target.shape[1:])]
         logits += [head(level) for head, level in zip(self.heads, coarser, strict=False)]
-        losses = [2 * segmentation_loss(each, _shrink(batch.target, each), "ce_dice") for each in logits]
+        losses = [
+            2 * segmentation_loss(each, resize_labels(batch.target, each.shape[2:]), "ce_dice") for each in logits
+        ]
         weights = torch.tensor([0.5**scale for scale in range(len(losses))], device=losses[0].device)
         return StepResult.of({"loss/supervised": (torch.stack(losses) * weights).sum() / weights.sum()}, {})
-
-
-def _shrink(target: Tensor, logits: Tensor) -> Tensor:
-    """Return the target at the resolution of ``logits``, by the nearest voxel."""
-    return F.interpolate(target[:, None].double(), logits.shape[2:], mode="nearest-exact")[:, 0].long()

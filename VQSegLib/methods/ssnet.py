@@ -17,7 +17,7 @@ from torch import Tensor
 
 from VQSegLib.methods.adversarial import adversarial_direction
 from VQSegLib.methods.base import Batch, Method, StepResult
-from VQSegLib.methods.losses import SegmentationLoss, segmentation_loss, soft_dice_loss
+from VQSegLib.methods.losses import SegmentationLoss, resize_labels, segmentation_loss, soft_dice_loss
 from VQSegLib.methods.mean_teacher import batch_statistics_only
 from VQSegLib.methods.prototypes import PrototypeMemory
 from VQSegLib.methods.rampup import RampedConfig
@@ -55,11 +55,11 @@ class SSNet(Method[SSNetConfig]):
         decoder = self.student.staged_decoder
         finest = decoder.maps(self.student.encode(images))[-1]
         logits = decoder.classify(finest, images.shape[2:]).float()
-        answers = logits.argmax(1)
         features = finest.float().movedim(1, -1)
-        labels = (batch.target, answers[count:])
-        right = (answers[:count] == batch.target) & (batch.target > 0)
-        self.memory.remember(features[:count][right], batch.target[right])
+        answers, target = (resize_labels(part, finest.shape[2:]) for part in (logits.argmax(1), batch.target))
+        labels = (target, answers[count:])
+        right = (answers[:count] == target) & (target > 0)
+        self.memory.remember(features[:count][right], target[right])
         contrast = torch.stack(
             [
                 self.memory.distance(*self._draw(part, label))
