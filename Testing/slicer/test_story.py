@@ -69,7 +69,7 @@ def test_from_a_scan_to_a_saved_scene(
 
     # Segment, watch.
     opened.segmentButton.click()
-    job = opened.widget._segment._job
+    job = opened.widget._segment._run.job
     job.progressed.connect(lambda *_told: told.append(time.monotonic()))
     wait_until(lambda: opened.progressBar.value >= 40, 300)
     picture(opened, "running")
@@ -81,7 +81,7 @@ def test_from_a_scan_to_a_saved_scene(
     # Again: nothing is sent or loaded a second time.
     started = time.perf_counter()
     opened.segmentButton.click()
-    second_job = opened.widget._segment._job
+    second_job = opened.widget._segment._run.job
     wait_until(lambda: opened.segmentButton.text == "Segment", 300)
     second = time.perf_counter() - started
     own = second_job.result["seconds"]

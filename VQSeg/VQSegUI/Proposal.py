@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, List
+from typing import Any, Iterable, List
 
 import slicer
 from slicer.i18n import tr as _
 
-from VQSegUI import SceneBridge
+from VQSegUI import SceneBridge, SegmentBridge
 from VQSegUI.Segments import Label, makeSegment, stampSegment
 
 PROPOSAL_ATTRIBUTE = "VQSeg.Proposal"
@@ -46,17 +46,18 @@ def createSegmentation(name: str, beside: Any) -> Any:
     return node
 
 
-def addLabel(proposalNode: Any, volumeNode: Any, label: Label, array: Any) -> str:
+def addLabel(proposalNode: Any, volumeNode: Any, label: Label, array: Any, drawn: Iterable[int] = ()) -> str:
     """Add one label of the engine's answer as a segment and return its ID.
 
     Args:
         array: ``(K, J, I)`` of 0 and 1 in the label's ``extent_ijk``.
+        drawn: Slices that are a person's work.
     """
-    labelmap = SceneBridge.makeLabelmap(array, label["extent_ijk"], volumeNode)
+    labelmap = SegmentBridge.makeLabelmap(array, label["extent_ijk"], volumeNode)
     segmentation = proposalNode.GetSegmentation()
     segmentID = segmentation.GenerateUniqueSegmentID(label["name"])
     segmentation.AddSegment(makeSegment(label, labelmap), segmentID)
-    stampSegment(proposalNode, segmentID)
+    stampSegment(proposalNode, segmentID, drawn)
     return segmentID
 
 
@@ -68,8 +69,7 @@ def isProposal(node: Any) -> bool:
 def proposalsOf(volumeNode: Any) -> List[Any]:
     """Return the proposals that wait for a decision about a volume."""
     nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-    role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
-    return [node for node in nodes if isProposal(node) and node.GetNodeReference(role) is volumeNode]
+    return [node for node in nodes if isProposal(node) and SegmentBridge.referenceVolume(node) is volumeNode]
 
 
 def segmentIDs(segmentationNode: Any) -> List[str]:

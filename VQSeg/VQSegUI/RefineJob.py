@@ -1,0 +1,141 @@
+"""A refinement: slices that a person corrected teach the model about this scan, and the rest is proposed again."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Set, Tuple
+
+import numpy as np
+import slicer
+from slicer.i18n import tr as _
+
+from VQSegLib.wire import WireArray
+from VQSegUI import LabelTable, Proposal
+from VQSegUI.Consent import maySendScans
+from VQSegUI.Problem import Problem
+from VQSegUI.ReviewMarks import Marks, writeMarks
+from VQSegUI.ScanJob import ScanRequest, Work, toNumpy
+from VQSegUI.SegmentBridge import readSegmentInVolume
+from VQSegUI.SegmentJob import SegmentJob
+
+Crop = Tuple[np.ndarray, List[int]]
+"""uint8 ``(K, J, I)`` of 0 and 1, and its extent."""
+NOTHING: Crop = (np.zeros((0, 0, 0), np.uint8), [])
+
+
+class RefineJob(SegmentJob):
+    """A refinement under way; ``finished`` is emitted with the proposal node.
+
+    The corrected slices of the proposal are what the person drew, voxel by voxel, whatever the engine answers.
+    """
+
+    method = "refine"
+    needsLabels = True
+
+    def __init__(
+        self,
+        engine: Any,
+        request: ScanRequest,
+        segmentationNodeID: str,
+        slices: Iterable[int],
+        maySend: Callable[[Any], bool] = maySendScans,
+    ) -> None:
+        """Make the job.
+
+        Args:
+            segmentationNodeID: Segmentation with the corrections.
+            slices: Corrected slices along k of the scan.
+        """
+        super().__init__(engine, request, maySend)
+        self._segmentationNodeID = segmentationNodeID
+        self._slices: FrozenSet[int] = frozenset(slices)
+        self._drawn: Dict[int, Crop] = {}
+
+    def start(self) -> None:
+        """Begin.
+
+        Raises:
+            Problem: No slice is corrected, or the scan cannot be used; nothing was started.
+        """
+        if not self._slices:
+            raise Problem(_("Correct a slice first: edit it in the Segment Editor, or mark it as right."))
+        super().start()
+
+    def nodeIDs(self) -> Set[str]:
+        """Return scan and segmentation."""
+        return super().nodeIDs() | {self._segmentationNodeID}
+
+    def _prepare(self) -> Work:
+        """Read what is drawn on the corrected slices, one segment per step."""
+        node, values = self._segmentation(), {label["name"]: label["value"] for label in self.labels}
+        names = LabelTable.structures(node)
+        unknown = [name for name in names.values() if name not in values]
+        if unknown:
+            self.notes.append(_("The model does not know {names}; left as drawn.").format(names=", ".join(unknown)))
+        for segmentID, name in names.items():
+            if name in values:
+                drawn = readSegmentInVolume(self._segmentation(), segmentID, self._volumeNode())
+                self._drawn[values[name]] = onSlices(*drawn, self._slices)
+                yield
+        self._params["slices_k"] = sorted(self._slices)
+        self._params["labels"] = [
+            {"value": value, "extent_ijk": extent, "array": WireArray.from_numpy(mask)}
+            for value, (mask, extent) in self._drawn.items()
+            if extent
+        ]
+
+    def _addLabel(self, label: Dict[str, Any]) -> bool:
+        found = (toNumpy(label["array"]), label["extent_ijk"]) if label.get("array") is not None else NOTHING
+        mask, extent = replaceSlices(found, self._drawn.get(label["value"], NOTHING), self._slices)
+        if not extent:
+            return False
+        Proposal.addLabel(
+            self._proposal(), self._volumeNode(), {**label, "extent_ijk": extent}, mask, drawn=self._slices
+        )
+        writeMarks(self._proposal(), Marks(right=self._slices))
+        return True
+
+    def _replaceable(self) -> List[str]:
+        return [each for each in super()._replaceable() if each != self._segmentationNodeID]
+
+    def _segmentation(self) -> Any:
+        node = slicer.mrmlScene.GetNodeByID(self._segmentationNodeID)
+        if node is None:
+            raise Problem(_("The segmentation was deleted meanwhile, so the result was dropped."))
+        return node
+
+
+def onSlices(drawn: np.ndarray, extent: List[int], slices: Iterable[int]) -> Crop:
+    """Return what is drawn on some slices."""
+    kept = sorted(k - extent[4] for k in slices if extent[4] <= k <= extent[5]) if extent else []
+    if not kept or not drawn[kept].any():
+        return NOTHING
+    mask = np.zeros((kept[-1] - kept[0] + 1, *drawn.shape[1:]), np.uint8)
+    mask[[number - kept[0] for number in kept]] = drawn[kept]
+    return mask, [*extent[:4], extent[4] + kept[0], extent[4] + kept[-1]]
+
+
+def replaceSlices(found: Crop, drawn: Crop, slices: Iterable[int]) -> Crop:
+    """Return a label with some slices as drawn."""
+    extents = [extent for _array, extent in (found, drawn) if extent]
+    if not extents:
+        return NOTHING
+    box = [(min if number % 2 == 0 else max)(ends) for number, ends in enumerate(zip(*extents))]
+    mask = np.zeros([box[2 * axis + 1] - box[2 * axis] + 1 for axis in (2, 1, 0)], np.uint8)
+    _paste(found, mask, box)
+    for k in slices:
+        if box[4] <= k <= box[5]:
+            mask[k - box[4]] = 0
+    _paste(drawn, mask, box)
+    return (mask, box) if mask.any() else NOTHING
+
+
+def _paste(crop: Crop, mask: np.ndarray, box: List[int]) -> None:
+    array, extent = crop
+    if extent:
+        k, j, i = (extent[2 * axis] - box[2 * axis] for axis in (2, 1, 0))
+        slices, rows, columns = array.shape
+        np.maximum(
+            mask[k : k + slices, j : j + rows, i : i + columns],
+            array,
+            out=mask[k : k + slices, j : j + rows, i : i + columns],
+        )
