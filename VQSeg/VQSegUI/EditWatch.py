@@ -9,7 +9,7 @@ import slicer
 
 from VQSegUI.Proposal import segmentIDs
 from VQSegUI.SegmentBridge import segmentRevision
-from VQSegUI.Segments import editedSlices
+from VQSegUI.Segments import editedSliceSteps
 from VQSegUI.Signal import Signal
 from VQSegUI.Steps import Steps
 
@@ -18,7 +18,7 @@ PAUSE_MILLISECONDS = 300
 
 
 class EditWatch:
-    """Looks again whenever the segmentation changed, at one changed segment per turn of the event loop.
+    """Looks again whenever the segmentation changed, at a few slices per turn of the event loop.
 
     Attributes:
         changed: Emitted without values when ``edited`` is up to date again.
@@ -73,8 +73,7 @@ class EditWatch:
                 continue  # removed meanwhile; the observer looks again
             revision = segmentRevision(self._node, segmentID)
             if self._known.get(segmentID, (None,))[0] != revision:
-                self._known[segmentID] = (revision, editedSlices(self._node, segmentID))
-                yield
+                self._known[segmentID] = (revision, (yield from editedSliceSteps(self._node, segmentID)))
             edited |= self._known[segmentID][1]
         self.edited = frozenset(k for k in edited if k >= 0)
         yield

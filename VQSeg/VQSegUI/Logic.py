@@ -17,7 +17,6 @@ from VQSegUI.Parameters import parameterNode
 from VQSegUI.ExportJob import ExportJob
 from VQSegUI.Problem import Problem
 from VQSegUI.RefineJob import RefineJob
-from VQSegUI.ReviewMarks import correctedSlices
 from VQSegUI.ScanJob import ScanRequest
 from VQSegUI.SegmentBridge import referenceVolume
 from VQSegUI.SegmentJob import SegmentJob
@@ -117,9 +116,8 @@ class VQSegLogic(ScriptedLoadableModuleLogic):
         if volumeNode is None or not model:
             sentence = _("'{name}' does not come from VQSeg, or its scan was removed; segment the scan first.")
             raise Problem(sentence.format(name=segmentationNode.GetName()))
-        corrected = correctedSlices(segmentationNode) if slices is None else slices
         request = _request(volumeNode, model, device, None)
-        return self._run(RefineJob(self.engine, request, segmentationNode.GetID(), corrected), wait)
+        return self._run(RefineJob(self.engine, request, segmentationNode.GetID(), slices), wait)
 
     def export(self, segmentationNode: Any, folder: str, wait: bool = False) -> Any:
         """Write a scan, its label map and its label table as NIfTI and JSON into a new folder of their own.

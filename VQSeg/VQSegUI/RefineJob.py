@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Set, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Optional, Set, Tuple
 
 import numpy as np
 import slicer
@@ -12,7 +12,7 @@ from VQSegLib.wire import WireArray
 from VQSegUI import LabelTable, Proposal
 from VQSegUI.Consent import maySendScans
 from VQSegUI.Problem import Problem
-from VQSegUI.ReviewMarks import Marks, writeMarks
+from VQSegUI.ReviewMarks import Marks, correctedSlices, writeMarks
 from VQSegUI.ScanJob import ScanRequest, Work, toNumpy
 from VQSegUI.SegmentBridge import readSegmentInVolume
 from VQSegUI.SegmentJob import SegmentJob
@@ -36,29 +36,20 @@ class RefineJob(SegmentJob):
         engine: Any,
         request: ScanRequest,
         segmentationNodeID: str,
-        slices: Iterable[int],
+        slices: Optional[Iterable[int]] = None,
         maySend: Callable[[Any], bool] = maySendScans,
     ) -> None:
         """Make the job.
 
         Args:
             segmentationNodeID: Segmentation with the corrections.
-            slices: Corrected slices along k of the scan.
+            slices: Corrected slices along k of the scan; None: found by what was edited and marked.
         """
         super().__init__(engine, request, maySend)
         self._segmentationNodeID = segmentationNodeID
-        self._slices: FrozenSet[int] = frozenset(slices)
+        self._given = slices
+        self._slices: FrozenSet[int] = frozenset()
         self._drawn: Dict[int, Crop] = {}
-
-    def start(self) -> None:
-        """Begin.
-
-        Raises:
-            Problem: No slice is corrected, or the scan cannot be used; nothing was started.
-        """
-        if not self._slices:
-            raise Problem(_("Correct a slice first: edit it in the Segment Editor, or mark it as right."))
-        super().start()
 
     def nodeIDs(self) -> Set[str]:
         """Return scan and segmentation."""
@@ -66,6 +57,10 @@ class RefineJob(SegmentJob):
 
     def _prepare(self) -> Work:
         """Read what is drawn on the corrected slices, one segment per step."""
+        found = (yield from correctedSlices(self._segmentation())) if self._given is None else self._given
+        self._slices = frozenset(found)
+        if not self._slices:
+            raise Problem(_("Correct a slice first: edit it in the Segment Editor, or mark it as right."))
         node, values = self._segmentation(), {label["name"]: label["value"] for label in self.labels}
         names = LabelTable.structures(node)
         unknown = [name for name in names.values() if name not in values]

@@ -7,11 +7,11 @@ stored: it is seen from the voxels, so that a stroke that was undone does not co
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, FrozenSet, Iterable, List, Set
+from typing import Any, FrozenSet, Generator, Iterable, List, Set
 
 from VQSegUI.Proposal import segmentIDs
-from VQSegUI.Segments import editedSlices
-from VQSegUI.SliceStamps import computeStamps
+from VQSegUI.Segments import STAMP_TAG, editedSlices, readTag
+from VQSegUI.SliceStamps import differingSlices, stampsFromText, stampSteps
 
 ATTRIBUTES = {"seen": "VQSeg.SeenSlices", "right": "VQSeg.RightSlices", "open": "VQSeg.OpenSlices"}
 
@@ -79,11 +79,20 @@ def reviewedSlices(segmentationNode: Any) -> List[int]:
     return sorted(readMarks(segmentationNode).reviewed(allEditedSlices(segmentationNode)))
 
 
-def correctedSlices(segmentationNode: Any) -> List[int]:
-    """Return the slices that may teach the model about this scan: edited, or marked as right with something drawn."""
-    drawn = {k for each in segmentIDs(segmentationNode) for k in computeStamps(segmentationNode, each)}
+def correctedSlices(segmentationNode: Any) -> Generator[None, None, List[int]]:
+    """Find the slices that may teach the model about this scan, a few slices per step.
+
+    Those are the slices that were edited, and those marked as right with something drawn.
+    """
+    edited: Set[int] = set()
+    drawn: Set[int] = set()
+    for segmentID in segmentIDs(segmentationNode):
+        segment = segmentationNode.GetSegmentation().GetSegment(segmentID)
+        now = yield from stampSteps(segmentationNode, segmentID)
+        edited |= differingSlices(stampsFromText(readTag(segment, STAMP_TAG)), now)
+        drawn |= set(now)
     marks = readMarks(segmentationNode)
-    return sorted((allEditedSlices(segmentationNode) | (marks.right & drawn)) - marks.open)
+    return sorted(k for k in (edited | (marks.right & drawn)) - marks.open if k >= 0)
 
 
 def _ranges(slices: Iterable[int]) -> str:

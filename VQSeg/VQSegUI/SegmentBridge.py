@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -26,27 +27,51 @@ def makeLabelmap(array: np.ndarray, extentIjk: Sequence[int], volumeNode: Any) -
     return labelmap
 
 
-def readSegment(segmentationNode: Any, segmentID: str) -> Tuple[np.ndarray, List[int], Matrix]:
-    """Return a segment as ``(K, J, I)`` booleans cropped to what is drawn, its extent, and its voxels' place.
+@dataclass(frozen=True)
+class Layer:
+    """The label map that a segment shares with others.
 
-    An empty segment gives an array without voxels and an empty list.
+    Attributes:
+        voxels: ``(K, J, I)``, a view of Slicer's own; must not be written to.
+        value: Value of the segment's voxels.
+        extentIjk: Extent of the array.
+        matrix: Voxel indices to millimetres.
     """
+
+    voxels: np.ndarray
+    value: int
+    extentIjk: Sequence[int]
+    matrix: Matrix
+
+
+def segmentLayer(segmentationNode: Any, segmentID: str) -> Optional[Layer]:
+    """Return the label map of a segment, None when it has none."""
     name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
     segment = segmentationNode.GetSegmentation().GetSegment(segmentID)
     labelmap = segment.GetRepresentation(name)
     scalars = labelmap.GetPointData().GetScalars() if labelmap is not None else None
     if scalars is None or scalars.GetNumberOfTuples() == 0:
-        return np.zeros((0, 0, 0), dtype=bool), [], []
-    extent, (columns, rows, slices) = labelmap.GetExtent(), labelmap.GetDimensions()
-    drawn = vtk_to_numpy(scalars).reshape(slices, rows, columns) == segment.GetLabelValue()
-    box = drawnBox(drawn)
-    if box is None:
-        return np.zeros((0, 0, 0), dtype=bool), [], []
-    starts = (extent[4], extent[2], extent[0])
-    ends = [(start + part.start, start + part.stop - 1) for start, part in zip(starts, box)]
+        return None
+    columns, rows, slices = labelmap.GetDimensions()
     matrix = vtk.vtkMatrix4x4()
     labelmap.GetImageToWorldMatrix(matrix)
-    return drawn[box], [value for pair in reversed(ends) for value in pair], matrixRows(matrix)
+    voxels = vtk_to_numpy(scalars).reshape(slices, rows, columns)
+    return Layer(voxels, segment.GetLabelValue(), labelmap.GetExtent(), matrixRows(matrix))
+
+
+def readSegment(segmentationNode: Any, segmentID: str) -> Tuple[np.ndarray, List[int], Matrix]:
+    """Return a segment as ``(K, J, I)`` booleans cropped to what is drawn, its extent, and its voxels' place.
+
+    An empty segment gives an array without voxels and an empty list.
+    """
+    layer = segmentLayer(segmentationNode, segmentID)
+    drawn = layer.voxels == layer.value if layer is not None else None
+    box = drawnBox(drawn) if drawn is not None else None
+    if layer is None or drawn is None or box is None:
+        return np.zeros((0, 0, 0), dtype=bool), [], []
+    starts = layer.extentIjk[4::-2]
+    ends = [(start + part.start, start + part.stop - 1) for start, part in zip(starts, box)]
+    return drawn[box], [value for pair in reversed(ends) for value in pair], layer.matrix
 
 
 def readSegmentInVolume(segmentationNode: Any, segmentID: str, volumeNode: Any) -> Tuple[np.ndarray, List[int]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Optional, Set
+from typing import Any, Dict, Generator, Iterable, Optional, Set
 
 import slicer
 import vtk
 
-from VQSegUI.SliceStamps import DRAWN, computeStamps, differingSlices, stampsFromText, stampsText
+from VQSegUI.SliceStamps import DRAWN, computeStamps, differingSlices, stampsFromText, stampsText, stampSteps
+from VQSegUI.Steps import finish
 
 LABEL_VALUE_TAG = "VQSeg.LabelValue"
 LABEL_NAME_TAG = "VQSeg.LabelName"
@@ -79,10 +80,18 @@ def stampSegment(segmentationNode: Any, segmentID: str, drawn: Iterable[int] = (
     segmentationNode.GetSegmentation().GetSegment(segmentID).SetTag(STAMP_TAG, stampsText(stamps))
 
 
+def editedSliceSteps(segmentationNode: Any, segmentID: str) -> Generator[None, None, Set[int]]:
+    """Return the slices of a segment that are a person's work, a few slices per step.
+
+    All that are drawn are when a person made the segment.
+    """
+    stamps = stampsFromText(readTag(segmentationNode.GetSegmentation().GetSegment(segmentID), STAMP_TAG))
+    return differingSlices(stamps, (yield from stampSteps(segmentationNode, segmentID)))
+
+
 def editedSlices(segmentationNode: Any, segmentID: str) -> Set[int]:
-    """Return the slices of a segment that are a person's work; all that are drawn when a person made the segment."""
-    segment = segmentationNode.GetSegmentation().GetSegment(segmentID)
-    return differingSlices(stampsFromText(readTag(segment, STAMP_TAG)), computeStamps(segmentationNode, segmentID))
+    """Return the slices of a segment that are a person's work, at once."""
+    return finish(editedSliceSteps(segmentationNode, segmentID))
 
 
 def isUntouched(segmentationNode: Any, segmentID: str) -> bool:

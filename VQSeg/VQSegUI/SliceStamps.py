@@ -7,12 +7,14 @@ layer, file or session the segment is read again.
 from __future__ import annotations
 
 import zlib
-from typing import Any, Dict, Optional, Set
+from typing import Any, Dict, Generator, Optional, Set
 
 import numpy as np
 
-from VQSegUI.SegmentBridge import gridOffset, readSegment, referenceMatrix
+from VQSegUI.SegmentBridge import gridOffset, readSegment, referenceMatrix, segmentLayer
+from VQSegUI.Steps import finish
 
+SLICES_PER_STEP = 32
 DRAWN = "-"
 """Stands in place of the checksum of a slice that is a person's work, whatever it looks like."""
 ELSEWHERE = -1
@@ -22,24 +24,32 @@ Stamps = Dict[int, str]
 """Checksum of every slice with voxels by its index k."""
 
 
-def computeStamps(segmentationNode: Any, segmentID: str) -> Stamps:
-    """Return what a segment's slices look like now."""
-    drawn, extent, matrix = readSegment(segmentationNode, segmentID)
-    if not extent:
+def stampSteps(segmentationNode: Any, segmentID: str) -> Generator[None, None, Stamps]:
+    """Return what a segment's slices look like now, a few slices per step."""
+    layer = segmentLayer(segmentationNode, segmentID)
+    if layer is None:
         return {}
-    offset = gridOffset(matrix, referenceMatrix(segmentationNode))
+    offset = gridOffset(layer.matrix, referenceMatrix(segmentationNode))
     if offset is None:
+        drawn, extent, matrix = readSegment(segmentationNode, segmentID)
         place = ",".join(f"{value + 0.0:.2f}" for row in matrix for value in row)
-        return {ELSEWHERE: _checksum(drawn, f"{place},{extent}")}
-    firstI, firstJ, firstK = (extent[2 * axis] + offset[axis] for axis in range(3))
-    rows, columns = drawn.any(axis=2), drawn.any(axis=1)
-    found = {}
-    for number in np.flatnonzero(rows.any(axis=1)).tolist():
-        top, bottom = _ends(rows[number])
-        left, right = _ends(columns[number])
-        plane = drawn[number, top : bottom + 1, left : right + 1]
-        found[firstK + number] = _checksum(plane, f"{firstJ + top},{firstI + left},{plane.shape}")
+        return {ELSEWHERE: _checksum(drawn, f"{place},{extent}")} if extent else {}
+    firstI, firstJ, firstK = (layer.extentIjk[2 * axis] + offset[axis] for axis in range(3))
+    found: Stamps = {}
+    for start in range(0, len(layer.voxels), SLICES_PER_STEP):
+        drawn = layer.voxels[start : start + SLICES_PER_STEP] == layer.value
+        for number in np.flatnonzero(drawn.any(axis=(1, 2))).tolist():
+            top, bottom = _ends(np.logical_or.reduce(drawn[number], axis=1))
+            left, right = _ends(np.logical_or.reduce(drawn[number], axis=0))
+            plane = drawn[number, top : bottom + 1, left : right + 1]
+            found[firstK + start + number] = _checksum(plane, f"{firstJ + top},{firstI + left},{plane.shape}")
+        yield
     return found
+
+
+def computeStamps(segmentationNode: Any, segmentID: str) -> Stamps:
+    """Return what a segment's slices look like now, at once."""
+    return finish(stampSteps(segmentationNode, segmentID))
 
 
 def stampsText(stamps: Stamps) -> str:

@@ -58,3 +58,12 @@ class Steps:
                 self.failed.emit(problem)
             else:
                 self.finished.emit()
+
+
+def finish(work: Generator[Any, None, Any]) -> Any:
+    """Do all steps at once and return what the generator returns."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return end.value
