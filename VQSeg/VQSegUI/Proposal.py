@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, List
+from typing import Any, Generator, Iterable, List
 
 import slicer
 from slicer.i18n import tr as _
 
 from VQSegUI import SceneBridge, SegmentBridge
-from VQSegUI.Segments import Label, makeSegment, stampSegment
+from VQSegUI.Segments import Label, makeSegment, stampSegmentSteps
+from VQSegUI.Steps import finish
 
 PROPOSAL_ATTRIBUTE = "VQSeg.Proposal"
 
@@ -46,19 +47,28 @@ def createSegmentation(name: str, beside: Any) -> Any:
     return node
 
 
-def addLabel(proposalNode: Any, volumeNode: Any, label: Label, array: Any, drawn: Iterable[int] = ()) -> str:
-    """Add one label of the engine's answer as a segment and return its ID.
+def addLabelSteps(
+    proposalNode: Any, volumeNode: Any, label: Label, array: Any, drawn: Iterable[int] = ()
+) -> Generator[None, None, str]:
+    """Add one label of the engine's answer as a segment, in steps that take milliseconds; returns the segment's ID.
 
     Args:
         array: ``(K, J, I)`` of 0 and 1 in the label's ``extent_ijk``.
         drawn: Slices that are a person's work.
     """
     labelmap = SegmentBridge.makeLabelmap(array, label["extent_ijk"], volumeNode)
+    yield
     segmentation = proposalNode.GetSegmentation()
     segmentID = segmentation.GenerateUniqueSegmentID(label["name"])
     segmentation.AddSegment(makeSegment(label, labelmap), segmentID)
-    stampSegment(proposalNode, segmentID, drawn)
+    yield
+    yield from stampSegmentSteps(proposalNode, segmentID, drawn)
     return segmentID
+
+
+def addLabel(proposalNode: Any, volumeNode: Any, label: Label, array: Any, drawn: Iterable[int] = ()) -> str:
+    """Add one label as a segment at once and return its ID; as `addLabelSteps`."""
+    return finish(addLabelSteps(proposalNode, volumeNode, label, array, drawn))
 
 
 def isProposal(node: Any) -> bool:

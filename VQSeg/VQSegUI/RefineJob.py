@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Generator, Iterable, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 import slicer
@@ -78,14 +78,14 @@ class RefineJob(SegmentJob):
             if extent
         ]
 
-    def _addLabel(self, label: Dict[str, Any]) -> bool:
+    def _addLabel(self, label: Dict[str, Any]) -> Generator[None, None, bool]:
         found = (toNumpy(label["array"]), label["extent_ijk"]) if label.get("array") is not None else NOTHING
         mask, extent = replaceSlices(found, self._drawn.get(label["value"], NOTHING), self._slices)
         if not extent:
             return False
-        Proposal.addLabel(
-            self._proposal(), self._volumeNode(), {**label, "extent_ijk": extent}, mask, drawn=self._slices
-        )
+        yield
+        merged = {**label, "extent_ijk": extent}
+        yield from Proposal.addLabelSteps(self._proposal(), self._volumeNode(), merged, mask, drawn=self._slices)
         writeMarks(self._proposal(), Marks(right=self._slices))
         return True
 
@@ -116,21 +116,19 @@ def replaceSlices(found: Crop, drawn: Crop, slices: Iterable[int]) -> Crop:
         return NOTHING
     box = [(min if number % 2 == 0 else max)(ends) for number, ends in enumerate(zip(*extents))]
     mask = np.zeros([box[2 * axis + 1] - box[2 * axis] + 1 for axis in (2, 1, 0)], np.uint8)
-    _paste(found, mask, box)
+    if found[1]:
+        _part(mask, box, found[1])[:] = found[0]
     for k in slices:
         if box[4] <= k <= box[5]:
             mask[k - box[4]] = 0
-    _paste(drawn, mask, box)
+    if drawn[1]:
+        part = _part(mask, box, drawn[1])
+        np.maximum(part, drawn[0], out=part)
     return (mask, box) if mask.any() else NOTHING
 
 
-def _paste(crop: Crop, mask: np.ndarray, box: List[int]) -> None:
-    array, extent = crop
-    if extent:
-        k, j, i = (extent[2 * axis] - box[2 * axis] for axis in (2, 1, 0))
-        slices, rows, columns = array.shape
-        np.maximum(
-            mask[k : k + slices, j : j + rows, i : i + columns],
-            array,
-            out=mask[k : k + slices, j : j + rows, i : i + columns],
-        )
+def _part(mask: np.ndarray, box: Sequence[int], extent: Sequence[int]) -> np.ndarray:
+    """Return the part of an array with the extent ``box`` that has another extent."""
+    first = [extent[2 * axis] - box[2 * axis] for axis in (2, 1, 0)]
+    last = [extent[2 * axis + 1] - box[2 * axis] for axis in (2, 1, 0)]
+    return mask[tuple(slice(start, end + 1) for start, end in zip(first, last))]

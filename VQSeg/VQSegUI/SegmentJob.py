@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import Any, Dict, Generator, List
 
 import slicer
 from slicer.i18n import tr as _
@@ -30,7 +30,7 @@ class SegmentJob(ScanJob):
         yield
         missing = []
         for number, label in enumerate(labels):
-            if not self._addLabel(label):
+            if not (yield from self._addLabel(label)):
                 missing.append(label["name"])
             fraction = ANSWERED + (number + 1) / len(labels) * (1 - ANSWERED)
             self._tell(fraction, _("Adding {name}").format(name=label["name"]), None)
@@ -41,11 +41,11 @@ class SegmentJob(ScanJob):
             yield from self._removeUnlessChanged(nodeID)
         Proposal.nameProposal(self._proposal(), self._volumeNode())
 
-    def _addLabel(self, label: Dict[str, Any]) -> bool:
-        """Add a label to the proposal; False: it has no voxels."""
+    def _addLabel(self, label: Dict[str, Any]) -> Generator[None, None, bool]:
+        """Add a label to the proposal; returns False when it has no voxels."""
         if label.get("array") is None:
             return False
-        Proposal.addLabel(self._proposal(), self._volumeNode(), label, toNumpy(label["array"]))
+        yield from Proposal.addLabelSteps(self._proposal(), self._volumeNode(), label, toNumpy(label["array"]))
         return True
 
     def _proposal(self) -> Any:
