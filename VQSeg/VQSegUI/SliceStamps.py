@@ -11,10 +11,9 @@ from typing import Any, Dict, Generator, Optional, Set
 
 import numpy as np
 
-from VQSegUI.SegmentBridge import gridOffset, readSegment, referenceMatrix, segmentLayer
+from VQSegUI.SegmentBridge import SLICES_PER_STEP, gridOffset, readSegment, referenceMatrix, segmentLayer
 from VQSegUI.Steps import finish
 
-SLICES_PER_STEP = 32
 DRAWN = "-"
 """Stands in place of the checksum of a slice that is a person's work, whatever it looks like."""
 ELSEWHERE = -1
