@@ -94,5 +94,7 @@ def test_uncertainty_refinement_and_export_never_block_the_window(
     blocks.append(beat.longest())
     with capsys.disabled():
         for seconds, on_clock, when in blocks:
-            print(f"\nlongest block {1000 * seconds:.0f} ms ({1000 * on_clock:.0f} ms on the clock) at '{when}'", end="")
+            print(
+                f"\nlongest block {1000 * seconds:.0f} ms ({1000 * on_clock:.0f} ms on the clock) at '{when}'", end=""
+            )
     assert blocks[-1][0] < LONGEST_BLOCK_SECONDS

@@ -18,7 +18,9 @@ import pytest
 import qt
 import SimpleITK
 import slicer
+import vtk
 
+from slicer_harness.application import SLICE_LOGICS
 from VQSegUI.Engine import Engine
 from VQSegUI.EngineCommand import EngineCommand
 from VQSegUI.Proposal import segmentIDs
@@ -115,6 +117,7 @@ def test_from_a_scan_to_a_saved_scene(
     unsure_seconds = opened.logText.toPlainText().split("Mapped on ")[1].split(" in ")[1].split(" s")[0]
     opened.nextButton.click()
     picture(opened, "review")
+    slice_picture("unsure")
     overlay = opened.parameters.overlayNodeID
     assert slicer.mrmlScene.GetNodeByID("vtkMRMLSliceCompositeNodeRed").GetForegroundVolumeID() == overlay
 
@@ -175,7 +178,9 @@ def test_from_a_scan_to_a_saved_scene(
 
     with capsys.disabled():
         print(f"\nlongest block {1000 * seconds:.0f} ms ({1000 * on_clock:.0f} ms on the clock) at '{when}';", end=" ")
-        print(f"longest silence {silence:.1f} s; second segmentation {second:.1f} s, engine's own {own:.1f} s;", end=" ")
+        print(
+            f"longest silence {silence:.1f} s; second segmentation {second:.1f} s, engine's own {own:.1f} s;", end=" "
+        )
         print(f"uncertainty {unsure_seconds} s; voxels changed by refining {changed}", end=" ")
     assert seconds < 0.1
     assert second <= 1.2 * own
@@ -194,3 +199,17 @@ def picture(opened: Any, name: str) -> None:
         time.sleep(0.005)
     if folder:
         opened.window.grab().save(str(Path(folder) / f"{name}.png"))
+
+
+def slice_picture(name: str) -> None:
+    """Save what Slicer blends for the axial view: scan and overlay."""
+    folder, size = os.environ.get("VQSEG_SCREENSHOTS"), 480
+    logic = SLICE_LOGICS[0]
+    logic.GetSliceNode().SetDimensions(size, size, 1)
+    logic.GetSliceNode().SetFieldOfView(190, 190, 1)
+    logic.UpdatePipeline()
+    writer = vtk.vtkPNGWriter()
+    writer.SetInputConnection(logic.GetImageDataConnection())
+    if folder:
+        writer.SetFileName(str(Path(folder) / f"{name}.png"))
+        writer.Write()

@@ -120,6 +120,7 @@ class ExportJob:
     def _segmentation(self) -> Any:
         return slicer.mrmlScene.GetNodeByID(self._segmentationNodeID)
 
+
 def removeAbandoned(folder: Path) -> None:
     """Remove what an export left behind that was ended from outside; one under way is younger."""
     for path in folder.glob(UNFINISHED + "*"):

@@ -145,7 +145,10 @@ def _offsetInVolume(layer: Layer, segmentationNode: Any, volumeNode: Any) -> Opt
     """Return how a label map is shifted in a volume's voxels; None: it lies on others, or reaches beyond them."""
     if segmentationNode.GetTransformNodeID() != volumeNode.GetTransformNodeID():
         return None
-    offset, shape = gridOffset(layer.matrix, matrixRows(ijkToRas(volumeNode))), volumeNode.GetImageData().GetDimensions()
+    offset, shape = (
+        gridOffset(layer.matrix, matrixRows(ijkToRas(volumeNode))),
+        volumeNode.GetImageData().GetDimensions(),
+    )
     if offset is None:
         return None
     starts = [layer.extentIjk[2 * axis] + offset[axis] for axis in range(3)]

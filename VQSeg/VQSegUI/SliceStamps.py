@@ -1,7 +1,7 @@
 """Checksums of a segment's slices, by which it is known later which slices a person changed.
 
-Slices are counted along k of the segmentation's reference geometry, the scan's voxel grid, so checksums hold in whatever
-layer, file or session the segment is read again.
+Slices are counted along k of the segmentation's reference geometry, the scan's voxel grid, so checksums hold in
+whatever layer, file or session the segment is read again.
 """
 
 from __future__ import annotations

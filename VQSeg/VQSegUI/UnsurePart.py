@@ -16,6 +16,7 @@ from VQSegUI.Problem import Problem
 from VQSegUI.SliceViews import describeSlice, showVoxel
 from VQSegUI.UnsurePlaces import UnsurePlace, readPlaces
 
+OPACITY_KEY, USUAL_OPACITY = "VQSeg/OverlayOpacity", 50
 REGIONS, SLICES = "regions", "slices"
 
 
@@ -31,6 +32,7 @@ class UnsurePart:
         measures = [(_("Entropy"), Uncertainty.ENTROPY), (_("Disagreement"), Uncertainty.DISAGREEMENT)]
         fillChoices(ui.measureComboBox, measures)
         fillChoices(ui.kindComboBox, [(_("Regions"), REGIONS), (_("Slices"), SLICES)])
+        ui.opacitySlider.value = slicer.util.settingsValue(OPACITY_KEY, USUAL_OPACITY, converter=int)
         header = ui.unsureTable.horizontalHeader()
         for column in range(1, ui.unsureTable.columnCount):
             header.setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
@@ -83,7 +85,7 @@ class UnsurePart:
         ui.unsureButton.clicked.connect(self._onClicked)
         ui.measureComboBox.currentIndexChanged.connect(self._onMeasureChosen)
         ui.kindComboBox.currentIndexChanged.connect(lambda _row: self._fillTable())
-        ui.opacitySlider.valueChanged.connect(lambda _value: self._show(self._overlay()))
+        ui.opacitySlider.valueChanged.connect(self._onOpacity)
         ui.removeOverlayButton.clicked.connect(self._onRemove)
         ui.unsureTable.cellClicked.connect(lambda row, _column: self._goTo(row))
         ui.nextButton.clicked.connect(lambda: self.step(1))
@@ -124,6 +126,10 @@ class UnsurePart:
         elif self._overlay() is not None:
             selectChoice(self._ui.measureComboBox, Uncertainty.measureOf(self._overlay()))
             self._run.say(_("This model has no quantized codes that could disagree, so there is only the entropy."))
+
+    def _onOpacity(self, value: int) -> None:
+        slicer.app.settings().setValue(OPACITY_KEY, value)
+        self._show(self._overlay())
 
     def _onRemove(self) -> None:
         Uncertainty.removeOverlays(self._volume())
