@@ -204,6 +204,15 @@ def test_next_previous_and_a_click_lead_all_views_there(unsure: Any, turned: boo
         np.testing.assert_allclose(crosshair.GetCrosshairRAS(), world)
 
 
+def test_next_goes_on_from_where_the_person_is_although_other_things_change(unsure: Any) -> None:
+    unsure.nextButton.click()
+    unsure.widget._store.update(device="cpu")
+
+    unsure.nextButton.click()
+
+    assert unsure.unsureTable.currentRow() == 1
+
+
 def test_it_turns_into_cancel_shows_progress_and_leaves_the_scene_alone(make_opened: Any, wait_until: Any) -> None:
     opened = make_opened("--slow")
     process_id, before = opened.engine.processID(), slicer.mrmlScene.GetNumberOfNodes()

@@ -160,6 +160,7 @@ def _python_names() -> set[str]:
         OSError,
         IOBase,
         os.stat_result,
+        np.ufunc,
         np.ndarray,
         np.dtype("i2"),
         Decoder,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, FrozenSet, List
+from typing import Any, FrozenSet, List, Tuple
 
 import qt
 import slicer
@@ -28,6 +28,7 @@ class UnsurePart:
         self._run = JobButton(ui.unsureButton, ui.reviewProgressBar, ui.reviewStatusLabel, slot, log)
         self._reviewed: FrozenSet[int] = frozenset()
         self._places: List[UnsurePlace] = []
+        self._shownTable: Tuple[Any, ...] = ()
         self._wasAble = True
         measures = [(_("Entropy"), Uncertainty.ENTROPY), (_("Disagreement"), Uncertainty.DISAGREEMENT)]
         fillChoices(ui.measureComboBox, measures)
@@ -142,8 +143,13 @@ class UnsurePart:
             Uncertainty.showOverlay(overlay, self._ui.opacitySlider.value / 100.0)
 
     def _fillTable(self) -> None:
+        """List the places, unless they are listed already: the person stands at one of them."""
         overlay, volumeNode, table = self._overlay(), self._volume(), self._ui.unsureTable
         wantsSlices = self._ui.kindComboBox.itemData(self._ui.kindComboBox.currentIndex) == SLICES
+        shown = (overlay.GetID() if overlay is not None else "", wantsSlices)
+        if shown == self._shownTable:
+            return
+        self._shownTable = shown
         places = [place for place in readPlaces(overlay) if place.isSlice == wantsSlices]
         self._places = places if volumeNode is not None else []
         table.setRowCount(len(self._places))
