@@ -116,7 +116,10 @@ def test_from_a_scan_to_a_saved_scene(
     wait_until(lambda: opened.unsureTable.rowCount > 0, 600)
     unsure_seconds = opened.logText.toPlainText().split("Mapped on ")[1].split(" in ")[1].split(" s")[0]
     opened.nextButton.click()
-    picture(opened, "review")
+    for name in ("engineCollapsibleButton", "segmentCollapsibleButton", "proposalCollapsibleButton"):
+        getattr(opened, name).collapsed = True
+    wait_until(lambda: opened.markButton.enabled)
+    picture(opened, "review", opened.widget._review.widget)
     slice_picture("unsure")
     overlay = opened.parameters.overlayNodeID
     assert slicer.mrmlScene.GetNodeByID("vtkMRMLSliceCompositeNodeRed").GetForegroundVolumeID() == overlay
@@ -191,14 +194,14 @@ def segment(node: Any, segment_id: str, volume: Any) -> np.ndarray:
     return slicer.util.arrayFromSegmentBinaryLabelmap(node, segment_id, volume).astype(bool)
 
 
-def picture(opened: Any, name: str) -> None:
+def picture(opened: Any, name: str, part: Any = None) -> None:
     folder = os.environ.get("VQSEG_SCREENSHOTS")
     opened.window.resize(480, 860)
     for _turn in range(20):
         slicer.app.processEvents()
         time.sleep(0.005)
     if folder:
-        opened.window.grab().save(str(Path(folder) / f"{name}.png"))
+        (part or opened.window).grab().save(str(Path(folder) / f"{name}.png"))
 
 
 def slice_picture(name: str) -> None:
@@ -206,7 +209,7 @@ def slice_picture(name: str) -> None:
     folder, size = os.environ.get("VQSEG_SCREENSHOTS"), 480
     logic = SLICE_LOGICS[0]
     logic.GetSliceNode().SetDimensions(size, size, 1)
-    logic.GetSliceNode().SetFieldOfView(190, 190, 1)
+    logic.GetSliceNode().SetFieldOfView(240, 240, 1)
     logic.UpdatePipeline()
     writer = vtk.vtkPNGWriter()
     writer.SetInputConnection(logic.GetImageDataConnection())
