@@ -1,4 +1,4 @@
-"""Correcting: which slices count as reviewed, the embedded editor, and refinement; clicks and edits as a person makes them."""
+"""Correcting: which slices count as reviewed, the embedded editor, and refinement; clicked and drawn by a person."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_leaving_the_module_puts_tool_and_keys_down(accepted: Any) -> None:
     assert editor._shortcuts
 
 
-def test_the_editors_undo_takes_back_what_vqseg_wrote(proposed: Any, make_volume: Any, voxels: Any) -> None:
+def test_the_editors_undo_takes_back_what_vqseg_wrote(proposed: Any, voxels: Any) -> None:
     proposed.decide("acceptAllButton")
     mine = proposed.targetSelector.currentNode()
     slicer.util.arrayFromVolume(proposed.volume)[0] = 1000
@@ -373,9 +373,7 @@ def test_what_the_model_does_not_know_is_left_out_and_said(accepted: Any, edit: 
     assert voxels(accepted.mine, "Tumor", accepted.volume).sum() == 1
 
 
-def test_accepting_changes_takes_the_mark_off_slices_that_look_different_now(
-    accepted: Any, show: Any, edit: Any, settled: Any
-) -> None:
+def test_accepting_changes_takes_the_mark_off_slices_that_look_different_now(accepted: Any, show: Any) -> None:
     show(accepted.volume, 5, seconds=0.3)
     accepted.markButton.click()
     show(accepted.volume, 9, seconds=0.3)

@@ -20,8 +20,8 @@ from VQSegUI import LabelTable
 from VQSegUI.ExportJob import UNFINISHED, removeAbandoned
 from VQSegUI.Logic import VQSegLogic
 from VQSegUI.Problem import Problem
-from VQSegUI.Proposal import segmentIDs
 
+UPRIGHT = np.eye(3)
 OBLIQUE = np.array([[0.6, 0.0, 0.8], [0.8, 0.0, -0.6], [0.0, 1.0, 0.0]])
 FILES = {"image.nii.gz", "label.nii.gz", "labels.json"}
 
@@ -55,7 +55,7 @@ def logic(make_engine: Any) -> VQSegLogic:
 
 @pytest.fixture
 def make_segmented(logic: VQSegLogic, make_volume: Any) -> Callable[..., Any]:
-    def make(array: np.ndarray | None = None, directions: np.ndarray = np.eye(3)) -> tuple[Any, Any]:
+    def make(array: np.ndarray | None = None, directions: np.ndarray = UPRIGHT) -> tuple[Any, Any]:
         volume = make_volume(array)
         volume.SetIJKToRASDirections(*directions.ravel())
         return volume, logic.segment(volume, model="fake", wait=True)
@@ -111,9 +111,7 @@ def test_the_header_says_the_same_in_both_of_its_forms(logic: VQSegLogic, make_s
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i4", "u4", "f4", "f8"])
-def test_values_and_their_type_are_kept(
-    logic: VQSegLogic, make_segmented: Any, tmp_path: Path, dtype: str
-) -> None:
+def test_values_and_their_type_are_kept(logic: VQSegLogic, make_segmented: Any, tmp_path: Path, dtype: str) -> None:
     scan = np.linspace(0, 100, 7200).reshape(12, 20, 30).astype(dtype)
     _volume, proposal = make_segmented(scan)
 
@@ -232,7 +230,7 @@ def test_values_stay_whatever_is_renamed_reordered_deleted_or_drawn_again(
     assert set(np.unique(labels)) == {0, 2, 5}
 
 
-def test_a_copy_of_a_segment_is_a_structure_of_its_own(logic: VQSegLogic, make_segmented: Any) -> None:
+def test_a_copy_of_a_segment_is_a_structure_of_its_own(make_segmented: Any) -> None:
     _volume, proposal = make_segmented()
     copy = slicer.vtkSegment()
     copy.DeepCopy(proposal.GetSegmentation().GetSegment("Dense"))
@@ -258,7 +256,7 @@ def test_two_structures_of_one_name_are_refused(
     assert list(tmp_path.glob("*case*")) == []
 
 
-def test_more_structures_than_a_label_map_holds_are_refused(logic: VQSegLogic, make_segmented: Any) -> None:
+def test_more_structures_than_a_label_map_holds_are_refused(make_segmented: Any) -> None:
     _volume, proposal = make_segmented()
     for number in range(254):
         proposal.GetSegmentation().AddEmptySegment(f"s{number}", f"s{number}")

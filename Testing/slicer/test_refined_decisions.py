@@ -15,7 +15,7 @@ from VQSegUI import Proposal
 from VQSegUI.Decisions import Decisions
 from VQSegUI.RefineJob import onSlices, replaceSlices
 from VQSegUI.ReviewMarks import allEditedSlices
-from VQSegUI.SegmentBridge import readSegmentInVolume
+from VQSegUI.SegmentBridge import NOTHING, joinCrops, segmentParts
 from VQSegUI.Segments import editedSlices
 
 
@@ -31,8 +31,8 @@ def refine(volume: Any, target: Any, answer: np.ndarray, slices: set[int]) -> An
         whole = (answer == number + 1).astype(np.uint8)
         extent = [value for side in reversed(SHAPE) for value in (0, side - 1)]
         segment_id = target.GetSegmentation().GetSegmentIdBySegmentName(name)
-        drawn = readSegmentInVolume(target, segment_id, volume) if segment_id else (np.zeros((0, 0, 0), bool), [])
-        mask, box = replaceSlices((whole, extent), onSlices(*drawn, slices), slices)
+        drawn = joinCrops(segmentParts(target, segment_id, volume)) if segment_id else NOTHING
+        mask, box = replaceSlices((whole, extent), onSlices(drawn, slices), slices)
         if box:
             Proposal.addLabel(proposal, volume, {**label_of(number), "extent_ijk": box}, mask, drawn=slices)
     return proposal
@@ -108,11 +108,11 @@ def test_slices_are_replaced_over_the_box_of_both() -> None:
 
 
 def test_only_chosen_slices_are_sent() -> None:
-    drawn = np.ones((4, 2, 2), bool)
-    drawn[3] = False
+    drawn = np.ones((4, 2, 2), np.uint8)
+    drawn[3] = 0
 
-    mask, extent = onSlices(drawn, [3, 4, 5, 6, 10, 13], {9, 10, 12, 13})
+    mask, extent = onSlices((drawn, [3, 4, 5, 6, 10, 13]), {9, 10, 12, 13})
 
     assert extent == [3, 4, 5, 6, 10, 13]
     assert mask.any(axis=(1, 2)).tolist() == [True, False, True, False]
-    assert onSlices(drawn, [3, 4, 5, 6, 10, 13], {13, 20})[1] == []
+    assert onSlices((drawn, [3, 4, 5, 6, 10, 13]), {13, 20})[1] == []

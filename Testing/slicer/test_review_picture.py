@@ -1,4 +1,4 @@
-"""The review section fits into Slicer's narrow module panel; with VQSEG_SCREENSHOTS=folder its pictures are saved there."""
+"""The review section fits into the module panel; with VQSEG_SCREENSHOTS=folder its pictures are saved there."""
 
 from __future__ import annotations
 

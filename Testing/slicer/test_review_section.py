@@ -100,6 +100,7 @@ def test_the_overlay_is_percent_at_its_place_beside_the_scan(unsure: Any) -> Non
 
 
 def test_only_what_is_unsure_has_color_and_more_is_brighter(unsure: Any) -> None:
+    assert unsure.unsureFrame.isVisibleTo(unsure.reviewContents)
     (overlay,) = overlays("entropy")
 
     colors, percent = shown_colors(overlay), slicer.util.arrayFromVolume(overlay).ravel()
@@ -203,6 +204,15 @@ def test_next_previous_and_a_click_lead_all_views_there(unsure: Any, turned: boo
         np.testing.assert_allclose(crosshair.GetCrosshairRAS(), world)
 
 
+def test_next_goes_on_from_where_the_person_is_although_other_things_change(unsure: Any) -> None:
+    unsure.nextButton.click()
+    unsure.widget._store.update(device="cpu")
+
+    unsure.nextButton.click()
+
+    assert unsure.unsureTable.currentRow() == 1
+
+
 def test_it_turns_into_cancel_shows_progress_and_leaves_the_scene_alone(make_opened: Any, wait_until: Any) -> None:
     opened = make_opened("--slow")
     process_id, before = opened.engine.processID(), slicer.mrmlScene.GetNumberOfNodes()
@@ -239,7 +249,7 @@ def test_a_killed_engine_is_said_in_one_sentence_and_the_scene_is_unchanged(make
 @pytest.mark.parametrize(
     ("act", "words"),
     [
-        (lambda opened: slicer.mrmlScene.Clear(0), "scene was closed"),
+        (lambda _opened: slicer.mrmlScene.Clear(0), "scene was closed"),
         (lambda opened: slicer.mrmlScene.RemoveNode(opened.volume), "scan was deleted"),
         (lambda opened: slicer.util.arrayFromVolumeModified(opened.volume), "was changed while"),
     ],
@@ -302,3 +312,40 @@ def test_a_saved_scene_comes_back_with_overlay_and_table(unsure: Any, tmp_path: 
     assert set(shown_colors(overlay)[:, 3]) == {0, 255}
     unsure.nextButton.click()
     assert shows(np.array(voxelToWorld(unsure.inputSelector.currentNode(), (20, 12, 9)))) == [True] * 3
+
+
+def test_opacity_and_what_is_remembered_are_kept_for_the_next_session(make_opened: Any) -> None:
+    opened = make_opened()
+    opened.opacitySlider.value = 80
+    opened.rememberCheckBox.checked = False
+
+    again = make_opened()
+
+    assert again.opacitySlider.value == 80
+    assert not again.rememberCheckBox.checked
+
+
+def test_an_imported_scene_brings_its_choices_although_its_nodes_get_other_names(
+    unsure: Any, make_volume: Any, tmp_path: Any
+) -> None:
+    unsure.segment()
+    scene, url = slicer.mrmlScene, str(tmp_path / "Fall.mrml")
+    classes = ("vtkMRMLSegmentationNode", "vtkMRMLScalarVolumeNode")
+    for node in [node for name in classes for node in slicer.util.getNodesByClass(name)]:
+        node.AddDefaultStorageNode()
+        suffix = ".seg.nrrd" if node.IsA("vtkMRMLSegmentationNode") else ".nrrd"
+        node.GetStorageNode().SetFileName(str(tmp_path / (node.GetID() + suffix)))
+        assert node.GetStorageNode().WriteData(node)
+    scene.SetURL(url)
+    assert scene.Commit()
+    scene.Clear(0)
+    other = make_volume(name="other")
+
+    scene.SetURL(url)
+    assert scene.Import()
+
+    assert unsure.inputSelector.currentNode().GetName() == "Doe^Jane CT"
+    assert unsure.inputSelector.currentNode() is not other
+    assert unsure.reviewSelector.currentNode().GetName() == "Doe^Jane CT proposal"
+    assert cells(unsure.unsureTable, 0) == ["Airy", "Dense"]
+    assert overlays("entropy")[0].GetNodeReference("VQSegScan") is unsure.inputSelector.currentNode()

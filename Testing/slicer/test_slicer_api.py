@@ -148,7 +148,24 @@ def _python_names() -> set[str]:
     modules = [gzip, html, importlib, itertools, json, math, os, platform, re, secrets, shlex, shutil, struct, sys]
     modules += [sysconfig, time, zlib, np]
     modules += [np.linalg, wire]
-    types = [str, bytes, dict, list, set, tuple, slice(0), Path, OSError, IOBase, os.stat_result, np.ndarray, np.dtype("i2"), Decoder, TestCase]
+    types = [
+        str,
+        bytes,
+        dict,
+        list,
+        set,
+        tuple,
+        slice(0),
+        Path,
+        OSError,
+        IOBase,
+        os.stat_result,
+        np.ufunc,
+        np.ndarray,
+        np.dtype("i2"),
+        Decoder,
+        TestCase,
+    ]
     messages = [wire.Failure, wire.Notification, wire.Request, wire.Result, wire.WireArray, wire.BadFrame]
     fields = {name for message in messages for name in message.__dataclass_fields__}
     return fields | {name for each in modules + types + messages for name in dir(each)}

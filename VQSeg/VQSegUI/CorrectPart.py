@@ -19,6 +19,8 @@ from VQSegUI.Signal import Signal
 from VQSegUI.SliceViews import shownSlices
 from VQSegUI.SliceWatch import SliceWatch
 
+REMEMBER_KEY = "VQSeg/RememberSlices"
+
 
 class CorrectPart:
     """Editor, review marks, and what is done with the corrections.
@@ -35,6 +37,7 @@ class CorrectPart:
         self._refine = JobButton(ui.refineButton, ui.reviewProgressBar, ui.reviewStatusLabel, slot, log)
         self._export = JobButton(ui.exportButton, ui.reviewProgressBar, ui.reviewStatusLabel, slot, log)
         self.editor = SegmentEditor()
+        ui.rememberCheckBox.checked = slicer.util.settingsValue(REMEMBER_KEY, True, converter=slicer.util.toBool)
         ui.editorFrame.layout().addWidget(self.editor.widget)
         self._edits, self._looks = EditWatch(), SliceWatch(self._shownSlices)
         self._isEntered = False
@@ -95,7 +98,7 @@ class CorrectPart:
         ui = self._ui
         ui.markButton.clicked.connect(self.mark)
         ui.unmarkButton.clicked.connect(lambda: self._changeMarks(lambda marks, k: marks.unmark(k)))
-        ui.rememberCheckBox.toggled.connect(lambda _checked: self._watchSlices())
+        ui.rememberCheckBox.toggled.connect(lambda checked: slicer.app.settings().setValue(REMEMBER_KEY, checked))
         ui.refineButton.clicked.connect(self._onRefine)
         ui.exportButton.clicked.connect(self._onExport)
         self._edits.changed.connect(self.updateMarks)

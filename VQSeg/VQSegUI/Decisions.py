@@ -1,7 +1,7 @@
 """What a person decides about proposals: accept, reject, and take the last decision back.
 
-Segments that a person locked or made are never changed or removed, by no decision and by no undo. A segment that a person
-edited gives way only to one that holds every slice the person edited exactly as drawn, which is what a refinement does.
+Segments that a person locked or made are never changed or removed, by no decision and by no undo. A segment that a
+person edited gives way only to one that holds every slice the person edited exactly as drawn, as a refinement does.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Decision:
     targetNodeID: str = ""
     moves: List[Move] = field(default_factory=list)
     kept: List[str] = field(default_factory=list)
-    marks: Marks = Marks()
+    marks: Marks = field(default_factory=Marks)
 
 
 class Decisions:
@@ -162,7 +162,7 @@ def _acceptSegment(decision: Decision, segmentID: str, targetNode: Any) -> None:
     move = Move(_take(decision.proposalNode, segmentID), segmentID, stamps=new, stampTag=tag)
     move.targetSegmentID = twins[0] if twins else target.GenerateUniqueSegmentID(segmentID)
     if drawn:
-        stamps = {**(stampsFromText(tag) or {}), **{k: DRAWN for k in drawn}}
+        stamps = {**(stampsFromText(tag) or {}), **dict.fromkeys(drawn, DRAWN)}
         move.segment.SetTag(STAMP_TAG, stampsText(stamps))
     if twins:
         move.replaced = target.GetSegment(twins[0])

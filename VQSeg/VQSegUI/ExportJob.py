@@ -18,7 +18,7 @@ from VQSegUI.Engine import Cancelled
 from VQSegUI.NiftiFile import DATATYPES, writeNifti
 from VQSegUI.Problem import Problem
 from VQSegUI.ScanJob import Work
-from VQSegUI.SegmentBridge import readSegmentInVolume, referenceVolume
+from VQSegUI.SegmentBridge import referenceVolume, segmentParts
 from VQSegUI.Signal import Signal
 from VQSegUI.Steps import Steps
 
@@ -96,18 +96,18 @@ class ExportJob:
 
     def _fill(self, labelMap: np.ndarray) -> Work:
         """Put one segment after the other into the label map; says which ones overlap."""
-        overlapping = []
-        for segmentID, value in LabelTable.segmentValues(self._segmentation()).items():
-            self.progressed.emit(0.0, _("Reading the segments"), None)
-            volumeNode = slicer.mrmlScene.GetNodeByID(self._volumeNodeID)
-            drawn, extent = readSegmentInVolume(self._segmentation(), segmentID, volumeNode)
-            if extent:
+        node, overlapping = self._segmentation(), []
+        volumeNode = slicer.mrmlScene.GetNodeByID(self._volumeNodeID)
+        for segmentID, value in LabelTable.segmentValues(node).items():
+            overlaps = False
+            for mask, extent in segmentParts(node, segmentID, volumeNode):
+                self.progressed.emit(0.0, _("Reading the segments"), None)
                 part = labelMap[extent[4] : extent[5] + 1, extent[2] : extent[3] + 1, extent[0] : extent[1] + 1]
-                if ((part != 0) & drawn).any():
-                    segment = self._segmentation().GetSegmentation().GetSegment(segmentID)
-                    overlapping.append(segment.GetName())
-                np.copyto(part, np.uint8(value), where=drawn)
-            yield
+                overlaps = overlaps or bool((part.astype(bool) & mask.astype(bool)).any())
+                np.copyto(part, np.uint8(value), where=mask.astype(bool))
+                yield
+            if overlaps:
+                overlapping.append(node.GetSegmentation().GetSegment(segmentID).GetName())
         if overlapping:
             sentence = _("Where structures overlap, the label map shows the later ones: {names}.")
             self.notes.append(sentence.format(names=", ".join(overlapping)))
@@ -119,6 +119,7 @@ class ExportJob:
 
     def _segmentation(self) -> Any:
         return slicer.mrmlScene.GetNodeByID(self._segmentationNodeID)
+
 
 def removeAbandoned(folder: Path) -> None:
     """Remove what an export left behind that was ended from outside; one under way is younger."""

@@ -1,4 +1,4 @@
-"""A button that starts work and turns into Cancel while it runs, with the progress bar and status line it reports to."""
+"""A button that starts work and turns into Cancel while it runs, with its progress bar and status line."""
 
 from __future__ import annotations
 

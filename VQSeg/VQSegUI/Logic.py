@@ -13,8 +13,8 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 from VQSegUI import LabelTable
 from VQSegUI.Engine import Engine
 from VQSegUI.EngineSource import EngineSource
-from VQSegUI.Parameters import parameterNode
 from VQSegUI.ExportJob import ExportJob
+from VQSegUI.Parameters import parameterNode
 from VQSegUI.Problem import Problem
 from VQSegUI.RefineJob import RefineJob
 from VQSegUI.ScanJob import ScanRequest

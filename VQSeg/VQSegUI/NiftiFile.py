@@ -1,7 +1,6 @@
 """Writes NIfTI files slab by slab.
 
-Slicer's own storage nodes write a compressed CT in one go, which stops the window for many seconds; and what they would put
-into the header beside geometry and type is not needed here.
+Slicer's own storage nodes write a compressed CT in one go, which stops the window for many seconds.
 """
 
 from __future__ import annotations

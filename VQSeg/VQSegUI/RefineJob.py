@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, FrozenSet, Generator, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Generator, Iterable, List, Optional, Set
 
 import numpy as np
 import slicer
@@ -14,12 +14,8 @@ from VQSegUI.Consent import maySendScans
 from VQSegUI.Problem import Problem
 from VQSegUI.ReviewMarks import Marks, correctedSlices, writeMarks
 from VQSegUI.ScanJob import ScanRequest, Work, toNumpy
-from VQSegUI.SegmentBridge import readSegmentInVolume
+from VQSegUI.SegmentBridge import NOTHING, Crop, joinCrops, segmentParts
 from VQSegUI.SegmentJob import SegmentJob
-
-Crop = Tuple[np.ndarray, List[int]]
-"""uint8 ``(K, J, I)`` of 0 and 1, and its extent."""
-NOTHING: Crop = (np.zeros((0, 0, 0), np.uint8), [])
 
 
 class RefineJob(SegmentJob):
@@ -68,9 +64,11 @@ class RefineJob(SegmentJob):
             self.notes.append(_("The model does not know {names}; left as drawn.").format(names=", ".join(unknown)))
         for segmentID, name in names.items():
             if name in values:
-                drawn = readSegmentInVolume(self._segmentation(), segmentID, self._volumeNode())
-                self._drawn[values[name]] = onSlices(*drawn, self._slices)
-                yield
+                crops = []
+                for part in segmentParts(node, segmentID, self._volumeNode()):
+                    crops.append(onSlices(part, self._slices))
+                    yield
+                self._drawn[values[name]] = joinCrops(crops)
         self._params["slices_k"] = sorted(self._slices)
         self._params["labels"] = [
             {"value": value, "extent_ijk": extent, "array": WireArray.from_numpy(mask)}
@@ -99,36 +97,22 @@ class RefineJob(SegmentJob):
         return node
 
 
-def onSlices(drawn: np.ndarray, extent: List[int], slices: Iterable[int]) -> Crop:
+def onSlices(drawn: Crop, slices: Iterable[int]) -> Crop:
     """Return what is drawn on some slices."""
+    mask, extent = drawn
     kept = sorted(k - extent[4] for k in slices if extent[4] <= k <= extent[5]) if extent else []
-    if not kept or not drawn[kept].any():
+    if not kept or not mask[kept].any():
         return NOTHING
-    mask = np.zeros((kept[-1] - kept[0] + 1, *drawn.shape[1:]), np.uint8)
-    mask[[number - kept[0] for number in kept]] = drawn[kept]
-    return mask, [*extent[:4], extent[4] + kept[0], extent[4] + kept[-1]]
+    chosen = np.zeros((kept[-1] - kept[0] + 1, *mask.shape[1:]), np.uint8)
+    chosen[[number - kept[0] for number in kept]] = mask[kept]
+    return chosen, [*extent[:4], extent[4] + kept[0], extent[4] + kept[-1]]
 
 
 def replaceSlices(found: Crop, drawn: Crop, slices: Iterable[int]) -> Crop:
     """Return a label with some slices as drawn."""
-    extents = [extent for _array, extent in (found, drawn) if extent]
-    if not extents:
-        return NOTHING
-    box = [(min if number % 2 == 0 else max)(ends) for number, ends in enumerate(zip(*extents))]
-    mask = np.zeros([box[2 * axis + 1] - box[2 * axis] + 1 for axis in (2, 1, 0)], np.uint8)
-    if found[1]:
-        _part(mask, box, found[1])[:] = found[0]
+    mask, extent = found[0].copy(), found[1]
     for k in slices:
-        if box[4] <= k <= box[5]:
-            mask[k - box[4]] = 0
-    if drawn[1]:
-        part = _part(mask, box, drawn[1])
-        np.maximum(part, drawn[0], out=part)
-    return (mask, box) if mask.any() else NOTHING
-
-
-def _part(mask: np.ndarray, box: Sequence[int], extent: Sequence[int]) -> np.ndarray:
-    """Return the part of an array with the extent ``box`` that has another extent."""
-    first = [extent[2 * axis] - box[2 * axis] for axis in (2, 1, 0)]
-    last = [extent[2 * axis + 1] - box[2 * axis] for axis in (2, 1, 0)]
-    return mask[tuple(slice(start, end + 1) for start, end in zip(first, last))]
+        if extent and extent[4] <= k <= extent[5]:
+            mask[k - extent[4]] = 0
+    joined = joinCrops([(mask, extent), drawn])
+    return joined if joined[0].any() else NOTHING

@@ -1,7 +1,7 @@
 """Which slices of a segmentation a person has reviewed: looked at, marked as right, or edited.
 
-What was looked at and marked lies in attributes of the segmentation node, so scene files keep it. What was edited is not
-stored: it is seen from the voxels, so that a stroke that was undone does not count.
+What was looked at and marked lies in attributes of the segmentation node, so scene files keep it. What was edited is
+not stored: it is seen from the voxels, so that a stroke that was undone does not count.
 """
 
 from __future__ import annotations

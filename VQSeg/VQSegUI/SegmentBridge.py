@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import Any, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 import slicer
@@ -12,6 +12,10 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from VQSegUI.SceneBridge import Matrix, Triple, ijkToRas, matrixRows
 
+Crop = Tuple[np.ndarray, List[int]]
+"""uint8 ``(K, J, I)`` of 0 and 1, and its extent; an empty one where nothing is drawn."""
+NOTHING: Crop = (np.zeros((0, 0, 0), np.uint8), [])
+SLICES_PER_STEP = 32
 GRID_TOLERANCE = 0.01
 """Largest difference, in voxels, of two voxel grids that still count as one."""
 
@@ -74,26 +78,38 @@ def readSegment(segmentationNode: Any, segmentID: str) -> Tuple[np.ndarray, List
     return drawn[box], [value for pair in reversed(ends) for value in pair], layer.matrix
 
 
-def readSegmentInVolume(segmentationNode: Any, segmentID: str, volumeNode: Any) -> Tuple[np.ndarray, List[int]]:
-    """Return a segment as ``(K, J, I)`` booleans cropped to what is drawn, and its extent in a volume's voxels.
+def segmentParts(segmentationNode: Any, segmentID: str, volumeNode: Any) -> Iterator[Crop]:
+    """Yield a segment in pieces of a few slices, in a volume's voxels.
 
-    Segments that do not lie on the volume's voxels are resampled, which takes a moment for a large volume.
+    A segment that does not lie on the volume's voxels is resampled and comes in one piece, which takes a moment.
     """
-    drawn, extent, matrix = readSegment(segmentationNode, segmentID)
-    sameTransform = segmentationNode.GetTransformNodeID() == volumeNode.GetTransformNodeID()
-    offset = gridOffset(matrix, matrixRows(ijkToRas(volumeNode))) if extent and sameTransform else None
-    if offset is not None:
-        placed = [value + offset[number // 2] for number, value in enumerate(extent)]
-        shape = volumeNode.GetImageData().GetDimensions()
-        if all(placed[2 * axis] >= 0 and placed[2 * axis + 1] < shape[axis] for axis in range(3)):
-            return drawn, placed
-    elif not extent and segmentationNode.GetSegmentation().GetNumberOfLayers():
-        return drawn, []
-    whole = slicer.util.arrayFromSegmentBinaryLabelmap(segmentationNode, segmentID, volumeNode).astype(bool)
-    box = drawnBox(whole)
-    if box is None:
-        return np.zeros((0, 0, 0), dtype=bool), []
-    return whole[box], [value for part in reversed(box) for value in (part.start, part.stop - 1)]
+    layer = segmentLayer(segmentationNode, segmentID)
+    if layer is None and segmentationNode.GetSegmentation().GetNumberOfLayers():
+        return
+    offset = _offsetInVolume(layer, segmentationNode, volumeNode) if layer is not None else None
+    if layer is None or offset is None:
+        whole = slicer.util.arrayFromSegmentBinaryLabelmap(segmentationNode, segmentID, volumeNode)
+        yield from _cropped(whole != 0, (0, 0, 0))
+        return
+    for start in range(0, len(layer.voxels), SLICES_PER_STEP):
+        drawn = layer.voxels[start : start + SLICES_PER_STEP] == layer.value
+        firstI, firstJ, firstK = (layer.extentIjk[2 * axis] + offset[axis] for axis in range(3))
+        yield from _cropped(drawn, (firstI, firstJ, firstK + start))
+
+
+def joinCrops(crops: Iterable[Crop]) -> Crop:
+    """Return crops as one; crops of nothing are left out."""
+    drawn = [(mask, extent) for mask, extent in crops if extent]
+    if not drawn:
+        return NOTHING
+    ends = list(zip(*[extent for _mask, extent in drawn]))
+    box = [(min if number % 2 == 0 else max)(values) for number, values in enumerate(ends)]
+    joined = np.zeros([box[2 * axis + 1] - box[2 * axis] + 1 for axis in (2, 1, 0)], np.uint8)
+    for mask, extent in drawn:
+        first = [extent[2 * axis] - box[2 * axis] for axis in (2, 1, 0)]
+        part = joined[tuple(slice(start, start + side) for start, side in zip(first, mask.shape))]
+        np.maximum(part, mask, out=part)
+    return joined, box
 
 
 def gridOffset(matrix: Matrix, reference: Optional[Matrix]) -> Optional[Triple]:
@@ -123,6 +139,31 @@ def referenceVolume(segmentationNode: Any) -> Any:
     """Return the volume that a segmentation was drawn on, None when it is not in the scene."""
     role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
     return segmentationNode.GetNodeReference(role)
+
+
+def _offsetInVolume(layer: Layer, segmentationNode: Any, volumeNode: Any) -> Optional[Triple]:
+    """Return how a label map is shifted in a volume's voxels; None: it lies on others, or reaches beyond them."""
+    if segmentationNode.GetTransformNodeID() != volumeNode.GetTransformNodeID():
+        return None
+    offset, shape = (
+        gridOffset(layer.matrix, matrixRows(ijkToRas(volumeNode))),
+        volumeNode.GetImageData().GetDimensions(),
+    )
+    if offset is None:
+        return None
+    starts = [layer.extentIjk[2 * axis] + offset[axis] for axis in range(3)]
+    stops = [layer.extentIjk[2 * axis + 1] + offset[axis] for axis in range(3)]
+    isInside = min(starts) >= 0 and all(stop < side for stop, side in zip(stops, shape))
+    return offset if isInside else None
+
+
+def _cropped(drawn: np.ndarray, firstIjk: Triple) -> Iterator[Crop]:
+    """Yield what is drawn, unless that is nothing."""
+    box = drawnBox(drawn)
+    if box is not None:
+        starts, stops = [part.start for part in reversed(box)], [part.stop - 1 for part in reversed(box)]
+        ends = [(first + start, first + stop) for first, start, stop in zip(firstIjk, starts, stops)]
+        yield drawn[box].astype(np.uint8), [value for pair in ends for value in pair]
 
 
 def drawnBox(drawn: np.ndarray) -> Optional[Tuple[slice, slice, slice]]:

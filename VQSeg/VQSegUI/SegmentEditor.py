@@ -47,7 +47,6 @@ class SegmentEditor:
         if not self._isEntered:
             self._isEntered = True
             self.widget.installKeyboardShortcuts()
-            self.widget.setupViewObservations()
             self.widget.updateWidgetFromMRML()
 
     def exit(self) -> None:

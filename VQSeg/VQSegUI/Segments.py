@@ -7,7 +7,7 @@ from typing import Any, Dict, Generator, Iterable, Optional, Set
 import slicer
 import vtk
 
-from VQSegUI.SliceStamps import DRAWN, differingSlices, stampsFromText, stampsText, stampSteps
+from VQSegUI.SliceStamps import DRAWN, differingSlices, stampsFromText, stampSteps, stampsText
 from VQSegUI.Steps import finish
 
 LABEL_VALUE_TAG = "VQSeg.LabelValue"
@@ -70,16 +70,14 @@ def labelName(segment: Any) -> str:
     return readTag(segment, LABEL_NAME_TAG)
 
 
-def stampSegmentSteps(
-    segmentationNode: Any, segmentID: str, drawn: Iterable[int] = ()
-) -> Generator[None, None, None]:
+def stampSegmentSteps(segmentationNode: Any, segmentID: str, drawn: Iterable[int] = ()) -> Generator[None, None, None]:
     """Remember in the segment what its slices look like now; scene and segmentation files keep it.
 
     Args:
         drawn: Slices that are a person's work, which no later result may change.
     """
     stamps = yield from stampSteps(segmentationNode, segmentID)
-    stamps.update({k: DRAWN for k in drawn})
+    stamps.update(dict.fromkeys(drawn, DRAWN))
     segmentationNode.GetSegmentation().GetSegment(segmentID).SetTag(STAMP_TAG, stampsText(stamps))
 
 

@@ -1,7 +1,7 @@
 """Checksums of a segment's slices, by which it is known later which slices a person changed.
 
-Slices are counted along k of the segmentation's reference geometry, the scan's voxel grid, so checksums hold in whatever
-layer, file or session the segment is read again.
+Slices are counted along k of the segmentation's reference geometry, the scan's voxel grid, so checksums hold in
+whatever layer, file or session the segment is read again.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from typing import Any, Dict, Generator, Optional, Set
 
 import numpy as np
 
-from VQSegUI.SegmentBridge import gridOffset, readSegment, referenceMatrix, segmentLayer
+from VQSegUI.SegmentBridge import SLICES_PER_STEP, gridOffset, readSegment, referenceMatrix, segmentLayer
 from VQSegUI.Steps import finish
 
-SLICES_PER_STEP = 32
 DRAWN = "-"
 """Stands in place of the checksum of a slice that is a person's work, whatever it looks like."""
 ELSEWHERE = -1

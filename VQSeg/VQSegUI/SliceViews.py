@@ -43,7 +43,7 @@ def describeSlice(volumeNode: Any, ijk: Sequence[int]) -> str:
 
 
 def shownSlices(volumeNode: Any, segmentationNode: Any) -> Dict[str, int]:
-    """Return by slice view which slice along k of a scan it shows; views that do not show scan and segmentation miss."""
+    """Return which slice along k of a scan each slice view shows; only views that show scan and segmentation."""
     affine = worldAffine(volumeNode)
     if affine is None:
         return {}

@@ -1,7 +1,7 @@
 """Uncertainty overlays: scalar volumes beside the scan that show in color where the model was unsure.
 
-Voxels are percent. 100 is where the model cannot decide between two structures (entropy ln 2; more with three), or where
-perturbing its codes moves the whole probability to another structure (disagreement).
+Voxels are percent. 100 is where the model cannot decide between two structures (entropy ln 2; more with three), or
+where perturbing its codes moves the whole probability to another structure (disagreement).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ SAMPLES = 8
 
 
 class UncertaintyJob(ScanJob):
-    """An estimation under way; ``finished`` is emitted with the overlay node, None where the model is sure everywhere."""
+    """An estimation under way; ``finished`` is emitted with the overlay node, None where all is sure."""
 
     method = "uncertainty"
     needsLabels = True

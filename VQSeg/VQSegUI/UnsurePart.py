@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, FrozenSet, List
+from typing import Any, FrozenSet, List, Tuple
 
 import qt
 import slicer
@@ -16,6 +16,7 @@ from VQSegUI.Problem import Problem
 from VQSegUI.SliceViews import describeSlice, showVoxel
 from VQSegUI.UnsurePlaces import UnsurePlace, readPlaces
 
+OPACITY_KEY, USUAL_OPACITY = "VQSeg/OverlayOpacity", 50
 REGIONS, SLICES = "regions", "slices"
 
 
@@ -27,10 +28,12 @@ class UnsurePart:
         self._run = JobButton(ui.unsureButton, ui.reviewProgressBar, ui.reviewStatusLabel, slot, log)
         self._reviewed: FrozenSet[int] = frozenset()
         self._places: List[UnsurePlace] = []
+        self._shownTable: Tuple[Any, ...] = ()
         self._wasAble = True
         measures = [(_("Entropy"), Uncertainty.ENTROPY), (_("Disagreement"), Uncertainty.DISAGREEMENT)]
         fillChoices(ui.measureComboBox, measures)
         fillChoices(ui.kindComboBox, [(_("Regions"), REGIONS), (_("Slices"), SLICES)])
+        ui.opacitySlider.value = slicer.util.settingsValue(OPACITY_KEY, USUAL_OPACITY, converter=int)
         header = ui.unsureTable.horizontalHeader()
         for column in range(1, ui.unsureTable.columnCount):
             header.setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
@@ -83,7 +86,7 @@ class UnsurePart:
         ui.unsureButton.clicked.connect(self._onClicked)
         ui.measureComboBox.currentIndexChanged.connect(self._onMeasureChosen)
         ui.kindComboBox.currentIndexChanged.connect(lambda _row: self._fillTable())
-        ui.opacitySlider.valueChanged.connect(lambda _value: self._show(self._overlay()))
+        ui.opacitySlider.valueChanged.connect(self._onOpacity)
         ui.removeOverlayButton.clicked.connect(self._onRemove)
         ui.unsureTable.cellClicked.connect(lambda row, _column: self._goTo(row))
         ui.nextButton.clicked.connect(lambda: self.step(1))
@@ -125,6 +128,10 @@ class UnsurePart:
             selectChoice(self._ui.measureComboBox, Uncertainty.measureOf(self._overlay()))
             self._run.say(_("This model has no quantized codes that could disagree, so there is only the entropy."))
 
+    def _onOpacity(self, value: int) -> None:
+        slicer.app.settings().setValue(OPACITY_KEY, value)
+        self._show(self._overlay())
+
     def _onRemove(self) -> None:
         Uncertainty.removeOverlays(self._volume())
         self._store.update(overlayNodeID=None)
@@ -136,8 +143,13 @@ class UnsurePart:
             Uncertainty.showOverlay(overlay, self._ui.opacitySlider.value / 100.0)
 
     def _fillTable(self) -> None:
+        """List the places, unless they are listed already: the person stands at one of them."""
         overlay, volumeNode, table = self._overlay(), self._volume(), self._ui.unsureTable
         wantsSlices = self._ui.kindComboBox.itemData(self._ui.kindComboBox.currentIndex) == SLICES
+        shown = (overlay.GetID() if overlay is not None else "", wantsSlices)
+        if shown == self._shownTable:
+            return
+        self._shownTable = shown
         places = [place for place in readPlaces(overlay) if place.isSlice == wantsSlices]
         self._places = places if volumeNode is not None else []
         table.setRowCount(len(self._places))

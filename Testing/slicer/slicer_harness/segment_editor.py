@@ -144,9 +144,6 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         """Give the keys back."""
         self._shortcuts = False
 
-    def setupViewObservations(self) -> None:
-        """There are no views here."""
-
     def removeViewObservations(self) -> None:
         """There are no views here."""
 
