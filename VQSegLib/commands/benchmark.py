@@ -1,21 +1,24 @@
-"""``vqseg benchmark``: both sides of every ratio, measured in one run on this machine."""
+"""``vqseg benchmark``: methods on one footing, and both sides of every ratio of speed, measured in one run."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from VQSegLib.commands.benchmark_methods import benchmark_methods
 from VQSegLib.commands.terminal import print_result, shown_progress
 
 if TYPE_CHECKING:
     from VQSegLib.benchmarks.report import Report
 
-app = typer.Typer(help="Measure VQSeg against others and against the machine's own limits.")
+app = typer.Typer(help="Compare methods, and measure speed against others and the machine's own limits.")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 RepeatsOption = Annotated[int, typer.Option(min=1, help="Repetitions; the best counts, all are in the JSON.")]
+
+
+app.command("methods")(benchmark_methods)
 
 
 @app.command("interactive")
