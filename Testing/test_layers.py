@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
     {"__init__", "errors", "documents"},
     {"wire", "wire_body", "wire_decoder", "wire_command", "wire_client"},
-    {"atomic_files", "native_output", "labels", "volume", "box", "orientation", "label_crops", "scan_checks"},
+    {"atomic_files", "leftovers", "native_output"},
+    {"labels", "volume", "box", "orientation", "label_crops", "scan_checks"},
     {"image_files", "image_checks", "nifti_checks", "dicom_files"},
     {"models"},
     {"methods"},

@@ -212,7 +212,7 @@ class Service(ScanService):
         images: str,
         labels: str | None = None,
         *,
-        split: str,
+        split: str | None = None,
         keys: Collection[str] | None = None,
         on_progress: OnProgress | None = None,
     ) -> ImportedCases:

@@ -31,7 +31,7 @@ def import_cases(
     images: str,
     labels: str | None,
     *,
-    split: Split | str,
+    split: Split | str | None = None,
     keys: Collection[str] | None = None,
     on_progress: Callable[[float, str], None] | None = None,
 ) -> ImportResult:
@@ -41,7 +41,7 @@ def import_cases(
         project: Project to add the cases to.
         images: Pattern with one ``*``, for example ``'scans/*_image.nii.gz'`` or ``'dicom/*'`` for DICOM folders.
         labels: Pattern whose ``*`` stands for the same key, or None to import images only.
-        split: Split of all imported cases.
+        split: Split of all imported cases; None for the rule of the project (every fifth labeled patient is held out).
         keys: Only these keys; None for all.
         on_progress: Called with the fraction done and the key that comes next.
 
