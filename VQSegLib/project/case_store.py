@@ -57,13 +57,18 @@ class CaseStore:
         prefix, suffix = f"{self.folder}{os.sep}", f"{os.sep}{RECORD_NAME}"
         for name in names:
             try:
-                records.append(self._reader.read(f"{prefix}{name}{suffix}"))
+                record = self._reader.read(f"{prefix}{name}{suffix}")
             except FileNotFoundError:
                 # Removed by another program meanwhile, or a folder that someone copied in part.
                 if self.path(name).is_dir():
                     damaged[name] = self._missing(name)
             except ProjectError as exc:
                 damaged[name] = str(exc)
+            else:
+                if record.case_id == name:
+                    records.append(record)
+                else:
+                    damaged[name] = f"The folder '{name}' holds {record.case_id}, a copy of that case; remove it."
         return CaseListing(tuple(records), damaged)
 
     def get(self, case_id: str) -> CaseRecord:

@@ -16,6 +16,7 @@ from VQSegLib.project.case_writer import Addition, CaseWriter
 from VQSegLib.project.cases import CaseRecord, CaseState, Split, natural_state
 from VQSegLib.project.creation import create_folder, make_missing_folders
 from VQSegLib.project.document import PROJECT_NAME, ProjectDocument
+from VQSegLib.project.model_shelf import ModelShelf
 from VQSegLib.project.repair import repair
 from VQSegLib.project.review import Review
 from VQSegLib.project.stored_documents import DocumentReader
@@ -30,6 +31,7 @@ class Project:
 
     Attributes:
         path: The folder.
+        models: Its models and which one is in use.
         repairs: What opening the folder had to put right after a crash, one sentence each.
     """
 
@@ -37,6 +39,7 @@ class Project:
         """Use :meth:`create` or :meth:`open`."""
         self.path = path
         self.repairs: tuple[str, ...] = ()
+        self.models = ModelShelf(path / "models")
         self._reader = DocumentReader(ProjectDocument)
         self._store = CaseStore(path / "cases")
         self._writer = CaseWriter(self._store, lambda: self.labels)
