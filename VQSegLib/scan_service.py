@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ from VQSegLib.service_results import OnProgress, SegmentationResult, SegmentedVo
 
 if TYPE_CHECKING:
     from VQSegLib.box import Box
+    from VQSegLib.inference.predictor import Prediction
+    from VQSegLib.inference.uncertainty import Uncertainty
     from VQSegLib.models.checkpoint import Model
     from VQSegLib.volume import Volume
 
@@ -93,26 +95,103 @@ class ScanService:
             UserError: One sentence about the model, the device or the region.
             Cancelled: ``cancelled`` answered True.
         """
+        from VQSegLib.inference.predictor import Predictor
+
+        started = time.perf_counter()
+        loaded, loading = self._get_model(model, on_progress)
+        predictor = Predictor(loaded, device=device)
+        prediction = predictor.predict(volume, roi=roi, on_progress=on_progress, cancelled=cancelled)
+        return _describe(prediction, loaded, started, loading)
+
+    def estimate_uncertainty(
+        self,
+        volume: Volume,
+        model: str,
+        *,
+        samples: int = 8,
+        roi: Box | None = None,
+        device: str = "auto",
+        on_progress: OnProgress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> tuple[Uncertainty, SegmentedVolume]:
+        """Say where a model is unsure about a scan that is in memory, and what it segments there.
+
+        Args:
+            volume: CT in HU, in any orientation.
+            model: Path of a model file or name of a shipped model.
+            samples: Decodes with perturbed codes per window.
+            roi: Box of voxel indices of ``volume``; outside of it the model is sure of the background.
+            device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<n>``.
+            on_progress: Told how far the work is.
+            cancelled: Polled between decodes.
+
+        Raises:
+            UserError: One sentence about the model, the device, the samples or the region.
+            Cancelled: ``cancelled`` answered True.
+        """
+        from VQSegLib.inference.uncertainty import UncertaintyEstimator
+
+        started = time.perf_counter()
+        loaded, loading = self._get_model(model, on_progress)
+        estimator = UncertaintyEstimator(loaded, samples=samples, device=device)
+        unsure = estimator.estimate(volume, roi=roi, on_progress=on_progress, cancelled=cancelled)
+        return unsure, _describe(unsure.prediction, loaded, started, loading)
+
+    def refine_volume(
+        self,
+        volume: Volume,
+        model: str,
+        corrected: Volume,
+        corrected_slices_k: Sequence[int],
+        *,
+        proposal: Volume | None = None,
+        roi: Box | None = None,
+        device: str = "auto",
+        on_progress: OnProgress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> SegmentedVolume:
+        """Segment a scan again with what its corrected slices teach; model and model file stay as they are.
+
+        Args:
+            volume: CT in HU, in any orientation.
+            model: Path of a model file or name of a shipped model.
+            corrected: Label map in the geometry of the scan; only the corrected slices are looked at.
+            corrected_slices_k: Slices along ``k`` that are right now; the result holds them as they are.
+            proposal: What the model had answered, if known: erased structures then teach, too.
+            roi: Box of voxel indices of ``volume``; outside of it and of the corrected slices the result is background.
+            device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<n>``.
+            on_progress: Told how far the work is.
+            cancelled: Polled between steps and batches.
+
+        Raises:
+            UserError: One sentence about the model, the device or the corrections.
+            Cancelled: ``cancelled`` answered True.
+        """
+        from VQSegLib.inference.refinement import refine
+
+        started = time.perf_counter()
+        loaded, loading = self._get_model(model, on_progress)
+        refinement = refine(
+            loaded,
+            volume,
+            corrected,
+            corrected_slices_k,
+            proposal=proposal,
+            roi=roi,
+            device=device,
+            on_progress=on_progress,
+            cancelled=cancelled,
+        )
+        return _describe(refinement.prediction, loaded, started, loading)
+
+    def _get_model(self, model: str, on_progress: OnProgress | None) -> tuple[Model, float]:
+        """Return a model and the seconds it took to load, next to none if it was used last."""
         started = time.perf_counter()
         path = find_model(model)
         if on_progress is not None and path not in self._models:
             on_progress(0.0, "Loading the model", None)
         loaded = self._load_model(path)
-        loaded_at = time.perf_counter()
-
-        from VQSegLib.inference.predictor import Predictor
-
-        predictor = Predictor(loaded, device=device)
-        prediction = predictor.predict(volume, roi=roi, on_progress=on_progress, cancelled=cancelled)
-        return SegmentedVolume(
-            label_map=prediction.label_map,
-            model=loaded,
-            device=prediction.device,
-            precision=prediction.precision,
-            seconds=time.perf_counter() - started,
-            seconds_by_stage={"Loading the model": loaded_at - started, **prediction.seconds_by_stage},
-            notes=prediction.notes,
-        )
+        return loaded, time.perf_counter() - started
 
     def _load_model(self, path: Path) -> Model:
         """Load a model once; a model file never changes after it is written."""
@@ -121,3 +200,15 @@ class ScanService:
         if path not in self._models:
             self._models = {path: load_checkpoint(path)}
         return self._models[path]
+
+
+def _describe(prediction: Prediction, model: Model, started: float, loading_seconds: float) -> SegmentedVolume:
+    return SegmentedVolume(
+        label_map=prediction.label_map,
+        model=model,
+        device=prediction.device,
+        precision=prediction.precision,
+        seconds=time.perf_counter() - started,
+        seconds_by_stage={"Loading the model": loading_seconds, **prediction.seconds_by_stage},
+        notes=prediction.notes,
+    )

@@ -1,4 +1,6 @@
-"""Print the peak memory of one segmentation, as JSON: ``python Testing/inference/peak_memory.py K J I CLASSES DIMS``.
+"""Print the peak memory of one segmentation as JSON: ``python Testing/inference/peak_memory.py K J I CLASSES DIMS``.
+
+With ``uncertainty`` as sixth word the uncertainty of a tiny network is mapped as well.
 
 Runs in a process of its own, since the peak of a process never falls. Not a test module itself.
 """
@@ -19,8 +21,10 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from VQSegLib.inference.predictor import Predictor
+from VQSegLib.inference.uncertainty import UncertaintyEstimator
 from VQSegLib.labels import Label, LabelTable
-from VQSegLib.models.config import ConvEncoderConfig, NetworkConfig, PreprocessingConfig
+from VQSegLib.models.config import ConvEncoderConfig, NetworkConfig, PreprocessingConfig, QuantizerConfig
+from VQSegLib.models.network import build_network as build_vq_network
 from VQSegLib.volume import Volume
 
 
@@ -50,6 +54,13 @@ def build_network(dims: int, classes: int) -> nn.Module:
     )
 
 
+def build_codes_network(config: NetworkConfig) -> nn.Module:
+    """Return a tiny network with a quantizer; its random weights are unsure nearly everywhere."""
+    network = build_vq_network(config)
+    network.segmentation_decoder.head.weight.data *= 100
+    return network
+
+
 def main() -> None:
     """Segment random int16 voxels at native spacing and print seconds and peak."""
     slices, rows, columns, classes, dims = (int(word) for word in sys.argv[1:6])
@@ -58,16 +69,27 @@ def main() -> None:
     for index in range(slices):
         array[index] = rng.integers(-1000, 1000, (rows, columns), dtype=np.int16)
     labels = tuple(Label(value=value, name=str(value), color=(0, 0, 0)) for value in range(1, classes))
-    encoder = ConvEncoderConfig(channels=(32,), strides=((1,) * dims,))
+    with_uncertainty = sys.argv[6:] == ["uncertainty"]
+    encoder = ConvEncoderConfig(channels=(8, 8), strides=((1,) * dims, (2,) * dims))
+    config = NetworkConfig(
+        spatial_dims=dims,
+        num_classes=classes,
+        encoder=encoder,
+        quantizer=QuantizerConfig(codebook_size=16, code_dim=4),
+    )
     model = SimpleNamespace(
-        network=build_network(dims, classes),
-        network_config=NetworkConfig(spatial_dims=dims, num_classes=classes, encoder=encoder),
+        network=build_codes_network(config) if with_uncertainty else build_network(dims, classes),
+        network_config=config,
         preprocessing=PreprocessingConfig(patch_size=(80, 112, 112) if dims == 3 else None, overlap=0.25),
         labels=LabelTable(labels=labels),
     )
     began = time.perf_counter()
     before = peak_bytes()
-    result = Predictor(model, device="cpu").predict(Volume(array, np.diag([-0.7, -0.7, 1.0, 1.0])))
+    volume = Volume(array, np.diag([-0.7, -0.7, 1.0, 1.0]))
+    if with_uncertainty:
+        result = UncertaintyEstimator(model, device="cpu", max_cost=None, samples=2).estimate(volume).prediction
+    else:
+        result = Predictor(model, device="cpu").predict(volume)
     figures = {
         "peak_gib": round(peak_bytes() / 2**30, 2),
         "before_gib": round(before / 2**30, 2),

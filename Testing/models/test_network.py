@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -134,6 +137,26 @@ def test_memory_layout_changes_no_value() -> None:
 def test_the_same_seed_builds_the_same_network() -> None:
     first, second = build().state_dict(), build().state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("channels", [(8, 16), (16, 32)])
+def test_narrow_networks_learn_on_several_threads(channels: tuple[int, int]) -> None:
+    code = (
+        "import sys, torch\n"
+        "from VQSegLib.models.config import NetworkConfig\n"
+        "from VQSegLib.models.network import build_network\n"
+        "torch.set_num_threads(2)\n"
+        "network = build_network(NetworkConfig.model_validate_json(sys.argv[1])).train()\n"
+        "for _ in range(60): network(torch.randn(3, 1, 32, 32)).square().mean().backward()"
+    )
+    config = NetworkConfig.model_validate(
+        {"num_classes": 3, "quantizer": QUANTIZER, "encoder": {**CONV, "channels": channels}}
+    )
+    root = Path(__file__).resolve().parents[2]
+    result = subprocess.run(
+        [sys.executable, "-c", code, config.model_dump_json()], cwd=root, capture_output=True, check=False
+    )
+    assert result.returncode == 0, result.stderr.decode()[-500:]
 
 
 def test_default_encoders_fit_both_dimensions() -> None:

@@ -12,9 +12,9 @@ from VQSegLib.inference.windows import WindowList
 
 BLOCK = 8
 """Side of the blocks of model voxels that are told apart into sure and ambiguous; 1 along an axis of 2-D windows."""
-_DECODE_SHARE = 0.6
-"""What one decode costs, as a share of a whole pass: a convolutional decoder is heavier than its encoder."""
-_RESERVE = 0.15
+_FIRST_DECODE, _NEXT_DECODE = 1.1, 0.5
+"""What encoding and decoding a window once costs, and each further decode, in plain passes (convolutional decoder)."""
+_RESERVE = 0.1
 """Share of a plain segmentation kept for what is not forward passes."""
 _FEWEST_SAMPLES = 2
 
@@ -34,10 +34,9 @@ class AmbiguityMap:
         self._sides = np.minimum(BLOCK, window_kji)
         self.blocks: Blocks = np.zeros(-(-np.array(shape_kji) // self._sides), dtype=np.bool_)
 
-    def mark(self, k: int, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]) -> None:
-        """Call voxels of slice ``k`` ambiguous."""
-        _, j, i = self._sides
-        self.blocks[k // self._sides[0], rows // j, columns // i] = True
+    def mark(self, places_kji: npt.NDArray[np.int64]) -> None:
+        """Call the voxels at places ``(n, 3)`` of the model grid ambiguous."""
+        self.blocks[tuple((places_kji // self._sides).T)] = True
 
     def cover(self) -> tuple[Box, WindowList] | None:
         """Lay few windows that hold every ambiguous block; also the box around them; None if nothing is ambiguous."""
@@ -71,7 +70,7 @@ def count_affordable_samples(wanted: int, max_cost: float | None, plain_windows:
     if max_cost is None:
         return wanted
     per_window = (max_cost - 1 - _RESERVE) * plain_windows / chosen_windows
-    affordable = int((per_window - 1) / _DECODE_SHARE)
+    affordable = int((per_window - _FIRST_DECODE) / _NEXT_DECODE)
     return min(wanted, max(_FEWEST_SAMPLES, affordable))
 
 

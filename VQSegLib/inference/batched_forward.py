@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -12,7 +12,7 @@ from torch import nn
 
 from VQSegLib.box import Triple
 from VQSegLib.errors import ModelFileError
-from VQSegLib.inference.device import is_out_of_memory, release_cached_memory
+from VQSegLib.inference.device import autocasting, is_out_of_memory, release_cached_memory
 from VQSegLib.inference.window_reader import WindowReader
 
 logger = logging.getLogger(__name__)
@@ -81,10 +81,8 @@ class BatchedForward:
             done += len(batch)
 
     def _forward(self, images: torch.Tensor, starts: Sequence[Triple]) -> torch.Tensor | None:
-        is_mixed = self._dtype != torch.float32
-        precision = torch.autocast(self._device.type, self._dtype) if is_mixed else nullcontext()
         # no_grad, not inference_mode: what a network caches here may be needed by the next training step.
-        with torch.no_grad(), precision:
+        with torch.no_grad(), autocasting(self._device, self._dtype):
             answer = self._computation.forward(images.to(self._device), starts).float()
         expected = (images.shape[0], self._computation.channels, *images.shape[2:])
         if tuple(answer.shape) != expected:

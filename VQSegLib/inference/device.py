@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -83,6 +84,19 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     if precision == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether matrix units for bfloat16 are known to be there: on CUDA, and on CPUs with AMX (torch 2.13 can tell)."""
+    if device.type == "cuda":
+        return True
+    get_capabilities = getattr(torch.cpu, "get_capabilities", None)
+    return bool(get_capabilities is not None and get_capabilities().get("amx_bf16", False))
+
+
+def autocasting(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:
+    """Return the context in which convolutions run in ``dtype``."""
+    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
 
 def compute_batch_size(device: torch.device, window_shape: tuple[int, ...], channels: int) -> int:

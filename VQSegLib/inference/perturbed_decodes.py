@@ -12,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812 - the field's usual name
 from VQSegLib.box import Triple
 from VQSegLib.models.code_perturbation import CodePerturbationConfig, calibrate_temperature, perturb_codes
 from VQSegLib.models.network import VQSegNet
+from VQSegLib.models.repeated_decoding import RepeatedDecoder
 from VQSegLib.models.vector_quantizer import Quantized, VectorQuantizer
 
 _CALIBRATION_CODES = 128
@@ -62,6 +63,7 @@ class PerturbedDecodes:
         """
         self._network, self._quantizer, self._config = network, quantizer, config
         self._samples, self._seed, self._touch = samples, seed, touch
+        self._decoder = RepeatedDecoder(network)
         self._codes = quantizer.codes().detach()
         count = self._codes.shape[0]
         rows = torch.arange(0, count, max(1, count // _CALIBRATION_CODES), device=self._codes.device)
@@ -72,12 +74,13 @@ class PerturbedDecodes:
         sides = images.shape[2:]
         features = self._network.encode(images)
         quantized: Quantized = self._quantizer(features[-1])
-        plain = self._network.decode(features, quantized.quantized, sides).float().softmax(1)
+        shared = self._decoder.share(features)
+        plain = self._decoder.decode(shared, quantized.quantized, sides).float().softmax(1)
         generators = [self._generator(start, images.device) for start in starts]
         change, moved = torch.zeros_like(plain), torch.zeros_like(plain[:, :1])
         for _ in range(self._samples):
             self._touch()
-            decoded = self._network.decode(features, self._perturbed(quantized, generators), sides)
+            decoded = self._decoder.decode(shared, self._perturbed(quantized, generators), sides)
             difference = decoded.float().softmax(1).sub_(plain)
             change += difference
             moved += difference.abs_().sum(1, keepdim=True)

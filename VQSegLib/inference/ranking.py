@@ -77,41 +77,70 @@ def rank_regions(entropy: Volume, structure: npt.NDArray[np.uint8]) -> tuple[Ran
 
     Args:
         entropy: Entropy in nats.
-        structure: Label value of the likeliest structure at each voxel, background apart.
+        structure: Label value of the likeliest structure at each voxel, background apart; 0 where nobody looked.
     """
-    regions = [region for value in _unsure_values(entropy, structure) for region in _regions(entropy, structure, value)]
+    unsure = np.greater_equal(entropy.array, UNSURE_NATS)
+    box = ndimage.find_objects(unsure.view(np.uint8))
+    if not box:
+        return ()
+    inside = _Crop(box[0], unsure[box[0]], entropy.array[box[0]], structure[box[0]], entropy.spacing_mm_kji)
+    values = [int(value) for value in np.unique(inside.structure[inside.unsure])]
+    regions = [region for value in values if value for region in _rank_within(inside, value)]
     return tuple(sorted(regions, key=lambda region: (-region.score, region.center_ijk))[:_MOST_REGIONS])
 
 
-def _unsure_values(entropy: Volume, structure: npt.NDArray[np.uint8]) -> list[int]:
-    counts = np.zeros(256, dtype=np.int64)
-    for plane, values in zip(entropy.array, structure, strict=True):
-        counts += np.bincount(values[plane >= UNSURE_NATS], minlength=256)
-    return [value for value in range(1, 256) if counts[value]]
+@dataclass(frozen=True)
+class _Crop:
+    """The box around everything unsure; views into the whole arrays."""
+
+    box: tuple[slice, ...]
+    unsure: npt.NDArray[np.bool_]
+    entropy: EntropyMap
+    structure: npt.NDArray[np.uint8]
+    spacing_mm_kji: tuple[float, float, float]
 
 
-def _regions(entropy: Volume, structure: npt.NDArray[np.uint8], value: int) -> Iterator[RankedRegion]:
-    voxel_mm3 = math.prod(entropy.spacing_mm_kji)
-    unsure = (structure == value) & (entropy.array >= UNSURE_NATS)
-    # Components only within the box of what is unsure: their 32-bit numbers need more memory than all else.
-    box = ndimage.find_objects(unsure.view(np.uint8))[0]
-    components, _ = ndimage.label(unsure[box], structure=_NEIGHBORS_26)
-    for number, found in enumerate(ndimage.find_objects(components), start=1):
-        inside = components[found] == number
-        weights = entropy.array[box][found][inside].astype(np.float64)
-        first = np.array([part.start + within.start for part, within in zip(box, found, strict=True)])
-        places = np.argwhere(inside) + first
-        k, j, i = _middle(places, weights, entropy.spacing_mm_kji)
-        k0, j0, i0 = places.min(axis=0).tolist()
-        k1, j1, i1 = places.max(axis=0).tolist()
-        score, size = float(weights.sum()) * voxel_mm3, len(places) * voxel_mm3
-        yield RankedRegion(value, score, size, (i, j, k), (i0, i1, j0, j1, k0, k1))
+def _rank_within(crop: _Crop, value: int) -> Iterator[RankedRegion]:
+    """Yield the largest regions of one structure."""
+    components, count = ndimage.label((crop.structure == value) & crop.unsure, structure=_NEIGHBORS_26)
+    found = ndimage.find_objects(components)
+    # Slice by slice: bincount turns what it is given into 64-bit numbers.
+    sums = np.sum(
+        [
+            np.bincount(numbers.ravel(), weights=plane.ravel(), minlength=count + 1)
+            for numbers, plane in zip(components, crop.entropy, strict=True)
+        ],
+        axis=0,
+    )
+    for number in np.argsort(-sums[1:], kind="stable")[:_MOST_REGIONS]:
+        part = found[number]
+        yield _describe(crop, value, part, components[part] == number + 1, float(sums[number + 1]))
+
+
+def _describe(
+    crop: _Crop, value: int, part: tuple[slice, ...], inside: npt.NDArray[np.bool_], total: float
+) -> RankedRegion:
+    voxel_mm3 = math.prod(crop.spacing_mm_kji)
+    first = np.array([whole.start + within.start for whole, within in zip(crop.box, part, strict=True)])
+    last = first + inside.shape - 1
+    k, j, i = (first + _middle(inside, crop.entropy[part], crop.spacing_mm_kji)).tolist()
+    (k0, j0, i0), (k1, j1, i1) = first.tolist(), last.tolist()
+    size = float(np.count_nonzero(inside)) * voxel_mm3
+    return RankedRegion(value, total * voxel_mm3, size, (i, j, k), (i0, i1, j0, j1, k0, k1))
 
 
 def _middle(
-    places: npt.NDArray[np.int64], weights: npt.NDArray[np.float64], spacing_mm_kji: tuple[float, float, float]
-) -> Triple:
-    """Return the place nearest to the weighted centre, which may itself lie outside of a curved region."""
-    away_mm = (places - np.average(places, axis=0, weights=weights)) * spacing_mm_kji
-    k, j, i = places[int(np.argmin((away_mm**2).sum(axis=1)))].tolist()
-    return k, j, i
+    inside: npt.NDArray[np.bool_], entropy: EntropyMap, spacing_mm_kji: tuple[float, float, float]
+) -> npt.NDArray[np.int64]:
+    """Return the voxel nearest to the centre of entropy, which may itself lie outside of a curved region."""
+    weights = np.where(inside, entropy, 0).astype(np.float32)
+    center = [
+        np.average(np.arange(side), weights=weights.sum(axis=tuple({0, 1, 2} - {axis}), dtype=np.float64))
+        for axis, side in enumerate(inside.shape)
+    ]
+    away_k, away_j, away_i = (
+        ((np.arange(side) - middle) * spacing) ** 2
+        for side, middle, spacing in zip(inside.shape, center, spacing_mm_kji, strict=True)
+    )
+    away = (away_k[:, None, None] + away_j[:, None] + away_i).astype(np.float32)
+    return np.array(np.unravel_index(int(np.argmin(np.where(inside, away, np.inf))), inside.shape))

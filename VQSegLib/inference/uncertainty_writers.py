@@ -15,8 +15,8 @@ from VQSegLib.inference.label_writer import LabelWriter
 from VQSegLib.inference.perturbed_decodes import entropy_nats
 from VQSegLib.inference.slice_resampling import Plane, SliceResampler
 
-AMBIGUOUS_NATS = 0.1
-"""Entropy above which a voxel counts as ambiguous: about 2 % for another class."""
+AMBIGUOUS_NATS = 0.2
+"""Entropy above which a voxel counts as ambiguous: about 5 % for another class."""
 
 HalfMap = npt.NDArray[np.float16]
 
@@ -51,9 +51,9 @@ class SurveyWriter(LabelWriter):
     def write(self, grid_k: int, logits: Tensor) -> None:
         """Take the logits ``(num_classes, J, I)`` of the region's slice ``grid_k``."""
         super().write(grid_k, logits)
-        rows, columns = (entropy_nats(logits.softmax(0), 0) > AMBIGUOUS_NATS).nonzero(as_tuple=True)
-        _, first_j, first_i = self._region.start_kji
-        self._ambiguity.mark(grid_k, rows.cpu().numpy() + first_j, columns.cpu().numpy() + first_i)
+        places = (entropy_nats(logits.softmax(0), 0) > AMBIGUOUS_NATS).nonzero().cpu().numpy()
+        first = np.array((grid_k, *self._region.start_kji[1:]))
+        self._ambiguity.mark(np.pad(places, ((0, 0), (1, 0))) + first)
 
     def write_output(self, plane: Plane, logits: Tensor) -> None:
         """Write one slice of all three maps."""

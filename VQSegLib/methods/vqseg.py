@@ -105,8 +105,14 @@ class VQSeg(Method):
         views = self._encode([batch.labeled, strong, *weak])
         weight = config.consistency_weight * sigmoid_rampup(step - config.pretraining_steps, config.rampup_steps)
         logs["ssl/consistency_weight"] = weight
-        terms = {"loss/supervised": config.labeled_weight * self._supervised(views, batch)}
-        terms["loss/consistency"] = weight * self._consistency(views, strong_labels, pseudo_label, step, logs)
+        logits = self._decode(views, step, logs)
+        labeled = segmentation_loss(logits[views.labeled], batch.target, config.segmentation_loss)
+        consistency = [(logits[views.strong], strong_labels)]
+        if len(logits) > views.strong.stop:
+            consistency.append((logits[views.weak], pseudo_label))
+        losses = [segmentation_loss(*pair, config.segmentation_loss, count_ignored=True) for pair in consistency]
+        terms = {"loss/supervised": config.labeled_weight * labeled}
+        terms["loss/consistency"] = weight * torch.stack(losses).mean()
         return views, terms | self._reconstruction(views, weight)
 
     def after_step(self, step: int) -> None:
@@ -148,32 +154,26 @@ class VQSeg(Method):
         logits = self.student.decode(features, quantized, views.images.shape[2:])
         return segmentation_loss(logits, batch.target, self.config.segmentation_loss)
 
-    def _consistency(
-        self,
-        views: _Views,
-        strong_labels: Tensor,
-        pseudo_label: Tensor,
-        step: int,
-        logs: dict[str, float],
-    ) -> Tensor:
-        """Return the mean of the strong-view and perturbed-code terms (one term where QPM works on strong views)."""
+    def _decode(self, views: _Views, step: int, logs: dict[str, float]) -> Tensor:
+        """Return logits of labeled, strong and (where QPM works on it) weak patches, perturbed where QPM says so.
+
+        One pass, as the peers decode their views: a pass of its own per view would give every view its own batch
+        statistics, and the teacher, which runs on their average, those of none.
+        """
         config, size = self.config, views.images.shape[2:]
         perturb = config.qpm and step >= config.qpm_warmup * self.max_steps
-        features, quantized = views.cut(views.strong)
-        if perturb and config.qpm_on == "strong":
-            quantized = self._perturbed(views, views.strong, step, logs)
+        if not perturb:
+            features, quantized = views.cut(slice(0, views.strong.stop))
+            return self.student.decode(features, quantized, size)
+        part = views.weak if config.qpm_on == "weak" else views.strong
+        features, clean = views.cut(slice(0, part.stop))
+        quantized = torch.cat([clean[: part.start], self._perturbed(views, part, step, logs)])
         logits = self.student.decode(features, quantized, size)
-        terms = [segmentation_loss(logits, strong_labels, config.segmentation_loss, count_ignored=True)]
-        if perturb and config.qpm_on == "weak":
-            features, clean = views.cut(views.weak)
-            quantized = self._perturbed(views, views.weak, step, logs)
-            logits = self.student.decode(features, quantized, size)
-            terms.append(segmentation_loss(logits, pseudo_label, config.segmentation_loss, count_ignored=True))
-            if step % config.code_perturbation.refresh_steps == 0:
-                with torch.no_grad():
-                    change = (self.student.decode(features, clean, size) - logits).abs().float().mean()
-                logs["vq/perturbation_logit_change"] = float(change)
-        return torch.stack(terms).mean()
+        if step % config.code_perturbation.refresh_steps == 0:
+            with torch.no_grad():
+                change = (self.student.decode(features, clean, size) - logits)[part].abs().float().mean()
+            logs["vq/perturbation_logit_change"] = float(change)
+        return logits
 
     def _perturbed(self, views: _Views, part: slice, step: int, logs: dict[str, float]) -> Tensor:
         """Return post-quantization features of ``part`` with perturbed codes, straight-through to the features."""
@@ -197,15 +197,13 @@ class VQSeg(Method):
         """Return L1 of the image decoder on labeled and clean unlabeled patches (dual branch)."""
         if not self.config.dual_branch:
             return {}
-        size = views.images.shape[2:]
-
-        def error(part: slice) -> Tensor:
-            image = self.student.reconstruct(views.cut(part)[1], size)
-            return F.l1_loss(image.float(), views.images[part])
-
-        total = error(views.labeled)
-        if views.weak.start < views.weak.stop:
-            total = total + unlabeled_weight * error(views.weak)
+        labeled = views.labeled.stop
+        images = torch.cat([views.images[views.labeled], views.images[views.weak]])
+        quantized = torch.cat([views.cut(views.labeled)[1], views.cut(views.weak)[1]])
+        error = (self.student.reconstruct(quantized, images.shape[2:]).float() - images).abs()
+        total = error[:labeled].mean()
+        if len(error) > labeled:
+            total = total + unlabeled_weight * error[labeled:].mean()
         return {"loss/reconstruction": total}
 
     def _alignment(self, views: _Views, step: int) -> dict[str, Tensor]:

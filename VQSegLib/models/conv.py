@@ -69,6 +69,10 @@ class ConvDecoder(nn.Module):
         x = features[-1]
         for up, finer in zip(self.ups, reversed(features[:-1]), strict=True):
             x = up(x, finer) if self.skip else up(x)
+        return self.classify(x, size)
+
+    def classify(self, x: Tensor, size: Sequence[int]) -> Tensor:
+        """Return ``(B, out_channels, *size)`` from the last block's map."""
         out: Tensor = self.head(x)
         if out.shape[2:] != torch.Size(size):
             out = F.interpolate(out, tuple(size), mode="bilinear" if out.ndim == 4 else "trilinear")

@@ -35,7 +35,8 @@ class VQSegNet(nn.Module):
         self.feature_dim = dim
         self.size_divisor = compute_size_divisor(config)
         # One layout from end to end saves a copy per layer, and in 3-D channels-last is the fast one on the CPU. In 2-D
-        # it crashes torch 2.13 (CPU, two threads): oneDNN's backward pass of small channels-last maps segfaults.
+        # it crashes torch 2.13 (CPU, 2 threads): oneDNN's weight gradient of a strided 1x1 convolution of fewer than
+        # 16 input channels writes past its workspace (https://github.com/uxlfoundation/oneDNN/issues/6035).
         self.memory_format = torch.contiguous_format if config.spatial_dims == 2 else torch.channels_last_3d
         self.to(memory_format=self.memory_format)  # type: ignore[call-overload] # the stubs lack this documented form
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 from VQSegLib.methods.vqseg_config import VQSegConfig
-from VQSegLib.models.card import ModelCard, Scores, TrainingRecord
+from VQSegLib.models.card import ModelCard, ModelReference, Scores, TrainingRecord
+from VQSegLib.models.checkpoint import Model
 from VQSegLib.models.config import NetworkConfig
 from VQSegLib.project.folder import Project
 from VQSegLib.training.config import TrainingConfig
@@ -21,6 +23,8 @@ def build_card(
     network: NetworkConfig,
     best: dict[str, Any],
     command: str,
+    *,
+    parent: Model | None = None,
 ) -> ModelCard:
     """Return the card of the weights in ``best`` (``step`` and validation Dice ``per_label``)."""
     teacher = config.method.foundation_teacher if isinstance(config.method, VQSegConfig) else None
@@ -33,7 +37,7 @@ def build_card(
         training=TrainingRecord(
             method=config.method.name,
             command=command,
-            config=config.model_dump(mode="json"),
+            config=_without_paths(config).model_dump(mode="json"),
             seed=config.seed,
             steps=best["step"],
             labeled_cases=len(cases.labeled),
@@ -44,7 +48,13 @@ def build_card(
             teacher=teacher or "off",
         ),
         validation=_validation_scores(best["per_label"], len(cases.validation)),
+        parent=None if parent is None else ModelReference(name=parent.card.name, sha256=parent.sha256),
     )
+
+
+def _without_paths(config: TrainingConfig) -> TrainingConfig:
+    """Return the configuration as others may see it: a card says nothing of the machine it was made on."""
+    return config.model_copy(update={"parent": None if config.parent is None else Path(config.parent).name})
 
 
 def _validation_scores(per_label: dict[str, float], cases: int) -> Scores | None:

@@ -68,6 +68,7 @@ def build_config(project: Project, request: TrainingRequest, run_folder: Path) -
         ConfigError: A file or value is not valid.
     """
     from VQSegLib.training.config import TrainingConfig
+    from VQSegLib.training.parent import fill_from_parent
 
     is_plain_resume = request.resume and not (request.config or request.method or request.settings)
     if is_plain_resume and (run_folder / CONFIG_NAME).is_file():
@@ -78,6 +79,7 @@ def build_config(project: Project, request: TrainingRequest, run_folder: Path) -
         _set_method(values, request.method)
     for setting in request.settings:
         _set_value(values, setting)
+    fill_from_parent(values)
     _fill_from_project(values, project)
     try:
         return TrainingConfig.model_validate_json(json.dumps(values))

@@ -22,6 +22,7 @@ from VQSegLib.training.config import TrainingConfig
 from VQSegLib.training.distributed import agree, build_fabric
 from VQSegLib.training.events import EventLog
 from VQSegLib.training.model_card import build_card
+from VQSegLib.training.parent import load_parent, start_from
 from VQSegLib.training.plots import CURVES_FILE, save_curves
 from VQSegLib.training.run_folder import MODEL_FILE, check_config, check_new, check_resumable, prepare
 from VQSegLib.training.run_state import BEST_FILE, STATE_FILE, load_tensors, save_tensors
@@ -88,6 +89,9 @@ class Trainer:
         self.fabric = build_fabric(config.device)
         torch.manual_seed(config.seed)
         network = build_network(config.method.adapt_network(config.network))
+        self.parent = load_parent(config, project.labels)
+        if self.parent is not None:
+            start_from(network, self.parent)
         self.method = build_method(config.method, network, config.preprocessing, config.max_steps)
         optimizer = build_optimizer(self.method, config.optimizer)
         self.module, self.optimizer = self.fabric.setup(self.method, optimizer)
@@ -260,7 +264,9 @@ class Trainer:
             best = load_tensors(self.output / BEST_FILE)
             network = self.method.inference_network()
             network.load_state_dict(best["weights"])
-            card = build_card(self.project, self.config, self.cases, network.config, best, self.command)
+            card = build_card(
+                self.project, self.config, self.cases, network.config, best, self.command, parent=self.parent
+            )
             save_checkpoint(path, network, card)
         self.fabric.barrier()
         return TrainingResult(path, self.best_step, self.best_dice, self.output / CURVES_FILE)

@@ -36,6 +36,22 @@ class BoxParams(Params):
         return Box(self.start_kji, self.stop_kji)
 
 
+class MaskParams(Params):
+    """One label of a label map: anything but 0 in the array belongs to it."""
+
+    value: Annotated[int, Field(ge=1, le=255)]
+    extent_ijk: tuple[Index, Index, Index, Index, Index, Index]
+    array: WireArray
+
+    def to_mask(self) -> tuple[int, Box, Array]:
+        """Return value, box and mask, as :func:`VQSegLib.label_crops.paste_masks` takes them.
+
+        Raises:
+            UserError: The extent holds no voxel.
+        """
+        return self.value, from_extent_ijk(self.extent_ijk), to_numpy(self.array)
+
+
 def to_numpy(array: WireArray) -> Array:
     """Return a received array without a copy."""
     return np.frombuffer(array.data, array.dtype).reshape(array.shape)

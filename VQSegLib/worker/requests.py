@@ -12,18 +12,12 @@ from pydantic import Field
 
 from VQSegLib import __version__
 from VQSegLib.errors import UserError
-from VQSegLib.label_crops import crop_labels
 from VQSegLib.models.card import INTENDED_USE
 from VQSegLib.service import Service
-from VQSegLib.service_results import SegmentedVolume
 from VQSegLib.wire import PROTOCOL, WireArray
-from VQSegLib.worker.arrays import BoxParams, Params, to_numpy, to_wire_label
-from VQSegLib.worker.job import Job
+from VQSegLib.worker.arrays import Params, to_numpy
+from VQSegLib.worker.scan_requests import Answer, ScanRequests
 from VQSegLib.worker.volumes import ReceivedVolume, VolumeStore
-
-Answer = dict[str, Any]
-Work = Callable[[Job], Answer]
-"""A long request whose parameters are fine; it reports to the job and asks it whether to stop."""
 
 Side = Annotated[int, Field(ge=1)]
 Row = tuple[float, float, float, float]
@@ -81,15 +75,6 @@ class CloseVolumeParams(Params):
     volume: str
 
 
-class SegmentParams(Params):
-    """Parameters of ``segment``."""
-
-    volume: str
-    model: str
-    device: str = "auto"
-    roi: BoxParams | None = None
-
-
 class Requests:
     """The methods of the worker, by name.
 
@@ -111,7 +96,7 @@ class Requests:
             "volume/slab": self._put_slab,
             "volume/close": self._close_volume,
         }
-        self.long: dict[str, Callable[[dict[str, Any]], Work]] = {"segment": self._segment}
+        self.long = ScanRequests(service, self._volumes).long
 
     def _initialize(self, params: dict[str, Any]) -> Answer:
         asked = InitializeParams.model_validate(params)
@@ -156,35 +141,3 @@ class Requests:
     def _close_volume(self, params: dict[str, Any]) -> Answer:
         self._volumes.close(CloseVolumeParams.model_validate(params).volume)
         return {}
-
-    def _segment(self, params: dict[str, Any]) -> Work:
-        asked = SegmentParams.model_validate(params)
-        volume = self._volumes.find(asked.volume)
-        roi = None if asked.roi is None else asked.roi.to_box()
-
-        def work(job: Job) -> Answer:
-            job.report(0.0, "Checking the scan")
-            segmented = self._service.segment_volume(
-                volume.get(),
-                asked.model,
-                roi=roi,
-                device=asked.device,
-                on_progress=job.report,
-                cancelled=job.is_cancelled,
-            )
-            return describe_segmentation(segmented)
-
-        return work
-
-
-def describe_segmentation(segmented: SegmentedVolume) -> Answer:
-    """Return the answer to ``segment``: every label as a cropped mask."""
-    crops = crop_labels(segmented.label_map.array, segmented.model.labels)
-    return {
-        "labels": [to_wire_label(crop) for crop in crops],
-        "seconds": round(segmented.seconds, 3),
-        "seconds_by_stage": {stage: round(seconds, 3) for stage, seconds in segmented.seconds_by_stage.items()},
-        "device": segmented.device,
-        "precision": segmented.precision,
-        "notes": list(segmented.notes),
-    }

@@ -34,6 +34,7 @@ class ReceivedVolume:
         self._volume = Volume(np.empty(shape_kji, dtype), affine_ijk_to_ras)
         self._is_received = np.zeros(shape_kji[0], bool)
         self._checked: Volume | None = None
+        self._answered: tuple[str, Volume] | None = None
         self._lock = threading.Lock()
 
     @property
@@ -80,6 +81,14 @@ class ReceivedVolume:
             if self._checked is None:
                 self._checked = check_scan(self._volume, _NAME)
             return self._checked
+
+    def keep_answer(self, model: str, label_map: Volume) -> None:
+        """Keep what a model answered for this scan, in place of what was kept before."""
+        self._answered = (model, label_map)
+
+    def find_answer(self, model: str) -> Volume | None:
+        """Return what a model answered last for this scan; None if another model answered since, or none did."""
+        return self._answered[1] if self._answered is not None and self._answered[0] == model else None
 
 
 class VolumeStore:

@@ -1,0 +1,74 @@
+"""Start a run from the weights of a model file instead of random ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from VQSegLib.errors import ConfigError
+from VQSegLib.labels import LabelTable
+from VQSegLib.models.checkpoint import Model, load_checkpoint, read_card
+from VQSegLib.models.network import VQSegNet
+
+if TYPE_CHECKING:
+    from VQSegLib.training.config import TrainingConfig
+
+_IMAGE_DECODER = "image_decoder."
+
+
+def fill_from_parent(values: dict[str, Any]) -> None:
+    """Take network and preprocessing from the parent where a configuration does not name them.
+
+    Args:
+        values: Configuration as JSON values, changed in place; without ``parent`` it stays as it is.
+
+    Raises:
+        ModelFileError: The parent cannot be read.
+    """
+    parent = values.get("parent")
+    if not isinstance(parent, str):
+        return
+    card = read_card(Path(parent))
+    for name, section in (("network", card.network), ("preprocessing", card.preprocessing)):
+        values.setdefault(name, section.model_dump(mode="json"))
+
+
+def load_parent(config: TrainingConfig, labels: LabelTable) -> Model | None:
+    """Return the model a run starts from; None where it starts from random weights.
+
+    Args:
+        config: The run.
+        labels: Label table of the project.
+
+    Raises:
+        ConfigError: Network, preprocessing or label values are not those of the run: its weights mean something else.
+        ModelFileError: The file is missing or damaged.
+    """
+    if config.parent is None:
+        return None
+    parent = load_checkpoint(Path(config.parent))
+    wanted = config.method.adapt_network(config.network)
+    # Every run makes or drops the decoder of its own image branch.
+    same_network = parent.card.network.model_copy(update={"image_decoder": wanted.image_decoder}) == wanted
+    for what, is_same in (("network", same_network), ("preprocessing", parent.preprocessing == config.preprocessing)):
+        if not is_same:
+            msg = (
+                f"The run has another {what} than the model '{parent.card.name}' it shall start from; leave "
+                f"'{what}' out of the configuration to take that of the model."
+            )
+            raise ConfigError(msg)
+    if parent.labels.values != labels.values:
+        msg = (
+            f"The model '{parent.card.name}' knows the label values {', '.join(map(str, parent.labels.values))}, the "
+            f"project has {', '.join(map(str, labels.values))}; start from a model with the project's labels."
+        )
+        raise ConfigError(msg)
+    return parent
+
+
+def start_from(network: VQSegNet, parent: Model) -> None:
+    """Give ``network`` the parent's weights; an image decoder the parent lacks stays random."""
+    weights = network.state_dict()
+    known = parent.network.state_dict()
+    weights.update({name: tensor for name, tensor in known.items() if name in weights})
+    network.load_state_dict(weights)
