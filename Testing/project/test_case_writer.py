@@ -140,7 +140,7 @@ def test_annotator_is_one_short_line(name: str) -> None:
 
 def test_stopping_before_the_last_step_leaves_nothing(project: Project, draw_image, draw_label) -> None:
     def stop() -> None:
-        raise Cancelled("Stopped.")
+        raise Cancelled
 
     with pytest.raises(Cancelled):
         project.add_case(draw_image(0), draw_label(1), before_commit=stop)

@@ -83,7 +83,7 @@ def test_check_can_be_stopped(project: Project, draw_image) -> None:
     project.add_case(draw_image(0), None)
 
     def stop() -> None:
-        raise Cancelled("Stopped.")
+        raise Cancelled
 
     with pytest.raises(Cancelled):
         check_project(project, before_case=stop)

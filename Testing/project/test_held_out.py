@@ -84,7 +84,7 @@ def test_labeling_a_known_scan_on_another_side_is_refused(project: Project, draw
         project.add_case(draw_image(0), draw_label(1), split="test")
 
 
-def test_reason_is_told(project: Project, add) -> None:
+def test_reason_is_told(add) -> None:
     records = [add() for _ in range(5)]
     assert "patient number 5" in describe_split(records[4])
     assert "every fifth" in describe_split(records[0])
