@@ -19,7 +19,9 @@ LAYERS = (
     {"models"},
     {"methods"},
     {"training", "inference", "project", "evaluation"},
-    {"resources", "output_checks", "service_results", "scan_service", "service", "demo"},
+    {"resources", "output_checks", "service_results", "project_results", "project_review", "request_helpers"},
+    {"scan_service", "project_service", "case_service"},
+    {"service", "demo"},
     {"commands", "failure_log", "worker", "cli"},
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import uuid
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field
 
 from VQSegLib.documents import Document
+from VQSegLib.errors import ProjectError
 from VQSegLib.labels import LabelTable
 from VQSegLib.volume import Volume
 
@@ -160,6 +161,23 @@ def natural_state(record: CaseRecord) -> CaseState:
     if latest is None:
         return CaseState.UNLABELED
     return CaseState.TRAINED if record.trained_revision == latest.revision else CaseState.QUEUED
+
+
+ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
+
+
+def parse_choice(cls: type[ChoiceT], text: ChoiceT | str | None) -> ChoiceT | None:
+    """Return a state or split given by its name; None stays None.
+
+    Raises:
+        ProjectError: There is no such choice.
+    """
+    try:
+        return None if text is None else cls(text)
+    except ValueError as exc:
+        what = "split" if cls is Split else "state"
+        msg = f"The {what} '{text}' is not known; choose one of {', '.join(cls)}."
+        raise ProjectError(msg) from exc
 
 
 def make_id(prefix: str) -> str:

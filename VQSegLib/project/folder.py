@@ -13,7 +13,7 @@ from VQSegLib.labels import LabelTable
 from VQSegLib.project.case_files import find_revision, load_case_image, load_case_label
 from VQSegLib.project.case_store import CaseListing, CaseStore
 from VQSegLib.project.case_writer import Addition, CaseWriter
-from VQSegLib.project.cases import CaseRecord, CaseState, Split, natural_state
+from VQSegLib.project.cases import CaseRecord, CaseState, Split, natural_state, parse_choice
 from VQSegLib.project.creation import create_folder, make_missing_folders
 from VQSegLib.project.document import PROJECT_NAME, ProjectDocument
 from VQSegLib.project.model_shelf import ModelShelf
@@ -70,10 +70,14 @@ class Project:
         project = cls(path)
         _ = project.document
         make_missing_folders(path)
-        project.repairs = repair(path, project._store)
-        for sentence in project.repairs:
-            _logger.warning("%s", sentence)
+        project.repair()
         return project
+
+    def repair(self) -> None:
+        """Put right what programs that were killed meanwhile left behind, and say so in :attr:`repairs`."""
+        self.repairs = repair(self.path, self._store)
+        for sentence in self.repairs:
+            _logger.warning("%s", sentence)
 
     @property
     def document(self) -> ProjectDocument:
@@ -133,7 +137,7 @@ class Project:
             ProjectError: The label map does not fit, the same scan is there already, or the split is not valid.
             ConfirmationNeeded: The label map is empty and the review does not say that this is meant.
         """
-        chosen = None if split is None else _parse_split(split)
+        chosen = parse_choice(Split, split)
         addition = Addition(review or Review(), chosen, patient_id, is_revision, before_commit)
         return self._writer.add(image, label, addition)
 
@@ -210,6 +214,14 @@ class Project:
         """
         return self._store.get(case_id)
 
+    def require_case(self, case_id: str) -> Path:
+        """Return the folder of a case, also of one that cannot be read.
+
+        Raises:
+            ProjectError: There is no such case.
+        """
+        return self._store.existing_path(case_id)
+
     def load_image(self, case_id: str) -> Volume:
         """Load the image of a case.
 
@@ -235,12 +247,3 @@ def _note_training(record: CaseRecord, *, run_id: str, revision: int) -> CaseRec
     if record.state == CaseState.EXCLUDED:
         return noted
     return noted.model_copy(update={"state": natural_state(noted)})
-
-
-def _parse_split(split: Split | str) -> Split:
-    """Return ``split`` as :class:`Split`."""
-    try:
-        return Split(split)
-    except ValueError as exc:
-        msg = f"The split '{split}' is not known; choose one of {', '.join(Split)}."
-        raise ProjectError(msg) from exc
