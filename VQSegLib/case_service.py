@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from VQSegLib.project.folder import Project
     from VQSegLib.project.importing import ImportResult
     from VQSegLib.project.review import Review
-    from VQSegLib.project_results import CaseList, CaseSummary
+    from VQSegLib.project_results import CaseList, CaseSummary, OpenedCase
+    from VQSegLib.submission import Submission
 
 
 class CaseService(ProjectService):
@@ -113,6 +114,35 @@ class CaseService(ProjectService):
         from VQSegLib.image_files import load_label_map
 
         return self.open_project(path).revise_case(case_id, load_label_map(label), review)
+
+    def submit_case(self, path: Path, submission: Submission, before_commit: Callable[[], None]) -> CaseSummary:
+        """Accept what a person drew on a scan that is in memory; see :func:`VQSegLib.submission.submit`.
+
+        Raises:
+            UserError: One sentence about why it is refused; nothing was written.
+        """
+        from VQSegLib.project_results import summarize_case
+        from VQSegLib.submission import submit
+
+        project = self.open_project(path)
+        return summarize_case(submit(project, submission, before_commit), project.labels)
+
+    def open_case(self, path: Path, case_id: str) -> OpenedCase:
+        """Load a case to look at it or to correct it.
+
+        Raises:
+            UserError: There is no such case, or its files are damaged.
+        """
+        from VQSegLib.project_results import OpenedCase, summarize_case
+
+        project = self.open_project(path)
+        record, labels = project.case(case_id), project.labels
+        return OpenedCase(
+            summary=summarize_case(record, labels),
+            image=project.load_image(case_id),
+            label=project.load_label(case_id) if record.is_labeled else None,
+            labels=labels,
+        )
 
     def exclude_cases(self, path: Path, case_ids: Collection[str]) -> tuple[CaseRecord, ...]:
         """Leave cases out of everything until they are included again; all of them or none.
