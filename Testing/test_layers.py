@@ -19,6 +19,7 @@ LAYERS = (
     {"models"},
     {"methods"},
     {"training", "inference", "project", "evaluation"},
+    {"export"},
     {"resources", "output_checks", "browsing", "service_results", "project_results", "request_helpers"},
     {"project_review", "submission"},
     {"scan_service", "project_service", "case_service"},

@@ -119,6 +119,15 @@ class AddScansParams(ProjectParams):
     same_patient_as: str | None = None
 
 
+class ExportParams(ProjectParams):
+    """Parameters of ``cases/export``; paths are those of the machine the worker runs on."""
+
+    output: str
+    format: str
+    cases: tuple[str, ...] | None = None
+    series: str | None = None
+
+
 class ReadParams(Params):
     """Parameters of ``volume/read``."""
 
@@ -160,6 +169,7 @@ class ProjectRequests:
             "cases/add": self._add_case,
             "cases/add_scans": self._add_scans,
             "cases/open": self._open_case,
+            "cases/export": self._export,
         }
 
     def _list_folders(self, params: dict[str, Any]) -> Answer:
@@ -270,6 +280,23 @@ class ProjectRequests:
                 "labels": [to_wire_label(crop) for crop in labels],
                 "case": opened.summary.model_dump(mode="json"),
             }
+
+        return work
+
+    def _export(self, params: dict[str, Any]) -> Work:
+        asked = ExportParams.model_validate(params)
+
+        def work(job: Job) -> Answer:
+            report = self._service.export_cases(
+                Path(asked.project),
+                Path(asked.output),
+                asked.format,
+                case_ids=asked.cases,
+                series=None if asked.series is None else Path(asked.series),
+                on_progress=job.report,
+                cancelled=job.is_cancelled,
+            )
+            return report.model_dump(mode="json")
 
         return work
 
