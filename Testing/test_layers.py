@@ -19,10 +19,10 @@ LAYERS = (
     {"models"},
     {"methods"},
     {"training", "inference", "project", "evaluation"},
-    {"export"},
+    {"export", "pool"},
     {"resources", "output_checks", "browsing", "service_results", "project_results", "request_helpers"},
     {"project_review", "submission"},
-    {"scan_service", "project_service", "case_service"},
+    {"scan_service", "project_service", "case_service", "pool_service"},
     {"service", "demo"},
     {"commands", "failure_log", "worker", "cli"},
 )

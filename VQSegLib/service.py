@@ -7,10 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from VQSegLib.case_service import CaseService
 from VQSegLib.output_checks import check_output_file
+from VQSegLib.pool_service import PoolService
 from VQSegLib.resources import find_model, resources_folder
-from VQSegLib.scan_service import ScanService
 from VQSegLib.service_results import (
     ModelDescription,
     ModelSummary,
@@ -32,7 +31,7 @@ SHOWN_VALUES = ("loss/total", "dice")
 """Values of a training step that are shown while it runs; all of them are in the run's events."""
 
 
-class Service(CaseService, ScanService):
+class Service(PoolService):
     """Answers requests; heavy packages are imported by the request that needs them."""
 
     def evaluate(

@@ -101,6 +101,7 @@ class Requests:
         self.long = ScanRequests(service, self._volumes).long
         projects = ProjectRequests(service, self._volumes)
         self.quick.update(projects.quick)
+        self.long.update(projects.long)
         self.background = projects.background
 
     def names(self) -> list[str]:
