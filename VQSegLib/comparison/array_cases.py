@@ -17,9 +17,9 @@ from VQSegLib.project.cases import (
     LabelRevision,
     Provenance,
     Split,
-    hash_voxels,
     label_name,
 )
+from VQSegLib.project.hashes import hash_voxels
 from VQSegLib.volume import Array, Volume
 
 _PROVENANCE = Provenance(created="", software="benchmark reader")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from VQSegLib.atomic_files import write_text
 from VQSegLib.comparison.data import BenchmarkData
 from VQSegLib.comparison.opening import open_data
 from VQSegLib.comparison.plan import BenchmarkPlan
@@ -15,7 +16,6 @@ from VQSegLib.comparison.runner import OnProgress, Runner
 from VQSegLib.comparison.summary import build_tables
 from VQSegLib.comparison.table import format_csv, format_markdown
 from VQSegLib.errors import Cancelled, UserError
-from VQSegLib.project.durable_files import write_text
 
 _DATA_FILE = "data.json"
 

@@ -9,7 +9,8 @@ from VQSegLib.comparison.left_atrium import is_left_atrium, open_left_atrium
 from VQSegLib.comparison.lidc import SUFFIX, open_lidc
 from VQSegLib.errors import UserError
 from VQSegLib.project.cases import CaseState, Split
-from VQSegLib.project.folder import PROJECT_NAME, Project
+from VQSegLib.project.document import PROJECT_NAME
+from VQSegLib.project.folder import Project
 
 _ARCHIVE_NAME = "lidc_slices.npz"
 

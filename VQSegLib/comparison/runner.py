@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from VQSegLib.atomic_files import write_text
 from VQSegLib.comparison.data import BenchmarkData, LabelBudget
 from VQSegLib.comparison.measuring import PeakMemory, seconds_per_step
 from VQSegLib.comparison.plan import BenchmarkPlan, Run
@@ -15,7 +16,6 @@ from VQSegLib.comparison.scoring import score_test_cases
 from VQSegLib.documents import parse_document
 from VQSegLib.errors import Cancelled, UserError, VQSegError
 from VQSegLib.models.checkpoint import load_checkpoint
-from VQSegLib.project.durable_files import write_text
 from VQSegLib.training.config import TrainingConfig
 from VQSegLib.training.run_folder import CONFIG_FILE
 from VQSegLib.training.run_state import STATE_FILE
