@@ -235,6 +235,21 @@ def test_a_step_depends_on_the_seed_alone(name: str, make_method: MakeMethod, ma
     assert losses[0] == losses[1]
 
 
+@pytest.mark.parametrize("name", sorted(CONFIGS))
+def test_a_step_in_mixed_precision_loses_about_the_same(
+    name: str, make_method: MakeMethod, make_batch: MakeBatch
+) -> None:
+    """A GPU trains in bfloat16; what needs all digits must keep them."""
+    method, batch = build(name, make_method), draw(name, make_batch)
+    exact = step(build(name, make_method), batch)[0]
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = step(method, batch)[0]
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert float(loss.detach()) == pytest.approx(float(exact.detach()), rel=0.1)
+    assert all(bool(p.grad.isfinite().all()) for p in method.parameters() if p.grad is not None)
+
+
 @pytest.mark.parametrize("name", variants(without=SUPERVISED))
 def test_unlabeled_patches_are_required(name: str, make_method: MakeMethod, make_batch: MakeBatch) -> None:
     batch = draw(name, make_batch)

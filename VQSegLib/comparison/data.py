@@ -65,10 +65,11 @@ class BenchmarkData:
         """
         text, total = budget.strip(), len(self.train)
         try:
-            count = round(float(text[:-1]) / 100 * total) if text.endswith("%") else int(text)
+            share = float(text[:-1]) if text.endswith("%") else 0.0
+            # The smallest share is still one case.
+            count = max(1, round(share / 100 * total)) if 0 < share <= 100 else int(text)
         except ValueError:
             count = 0
-        count = max(count, 1) if text.endswith("%") and text != "0%" else count
         if not 1 <= count <= total:
             msg = (
                 f"The labeled part '{budget}' must be a share such as 5% or a number of cases from 1 to {total}; "

@@ -89,8 +89,9 @@ class BenchmarkPlan:
         if (self.steps is None) == (self.minutes is None):
             msg = "Say how long every run trains: --steps or --minutes, not both."
             raise ConfigError(msg)
-        if (self.steps or 1) < 1 or (self.minutes or 1) <= 0:
-            msg = f"A run needs at least 1 step, or more than 0 minutes; given {self.steps or self.minutes}."
+        given = self.steps if self.minutes is None else self.minutes
+        if given is None or given <= 0:
+            msg = f"A run needs at least 1 step, or more than 0 minutes; given {given}."
             raise ConfigError(msg)
         taken = [name for name in _OWN if name in self.values]
         if taken:

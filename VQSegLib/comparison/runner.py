@@ -90,6 +90,7 @@ class Runner:
         except VQSegError as failure:
             # A method that diverges is a result; the others go on.
             result = result.model_copy(update={"failure": str(failure)})
+        folder.mkdir(exist_ok=True)
         write_text(folder / RESULT_FILE, result.model_dump_json(indent=1))
         return result
 

@@ -21,8 +21,10 @@ def draw_deformation(images: Tensor) -> Tensor:
         2 * torch.rand(len(images), dims, dims + 1, device=images.device) - 1
     )
     control = _BEND * torch.randn(len(images), dims, *(4 for _ in size), device=images.device)
-    bend = F.interpolate(control, size, mode="bicubic" if dims == 2 else "trilinear", align_corners=True)
-    return F.affine_grid(linear, [len(images), 1, *size], align_corners=False) + bend.movedim(1, -1)
+    # Places need float32: with half the digits neighbouring voxels of a large patch would fall together.
+    with torch.autocast(images.device.type, enabled=False):
+        bend = F.interpolate(control, size, mode="bicubic" if dims == 2 else "trilinear", align_corners=True)
+        return F.affine_grid(linear, [len(images), 1, *size], align_corners=False) + bend.movedim(1, -1)
 
 
 def equivariance_loss(answer: Callable[[Tensor], Tensor], images: Tensor, logits: Tensor) -> Tensor:
