@@ -19,8 +19,7 @@ LAYERS = (
     {"methods"},
     {"training", "inference", "project", "evaluation"},
     {"resources", "output_checks", "service_results", "scan_service", "service", "demo"},
-    {"benchmarks"},
-    {"commands", "failure_log", "worker", "cli"},
+    {"commands", "failure_log", "worker", "cli", "benchmarks"},
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 FORBIDDEN = {"slicer", "qt", "ctk", "vtk", "PythonQt", "SegmentEditorEffects"}
