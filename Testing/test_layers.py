@@ -24,8 +24,7 @@ LAYERS = (
     {"project_review", "submission"},
     {"scan_service", "project_service", "case_service", "pool_service"},
     {"service", "demo"},
-    {"benchmarks"},
-    {"commands", "failure_log", "worker", "cli"},
+    {"commands", "failure_log", "worker", "cli", "benchmarks"},
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 FORBIDDEN = {"slicer", "qt", "ctk", "vtk", "PythonQt", "SegmentEditorEffects"}

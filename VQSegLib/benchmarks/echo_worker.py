@@ -1,6 +1,6 @@
 """A process that answers ``array`` with an int16 volume of the shape asked for: measures the way back over the wire.
 
-No request of the worker answers with a whole CT, so the way back is measured with the worker's own streams and messages.
+No request of the worker answers with a whole CT, so the way back is measured with the worker's streams and messages.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class _Measurement:
     scan: Volume
     name: str
     repeats: int
-    tell: OnStage
+    tell: _Teller
 
     def run(self, labels: LabelTable, corrected: Array | None) -> Lines:
         """Measure; refine only where corrections are known."""
@@ -87,10 +87,10 @@ class _Measurement:
         clicks, plain, unsure, samples, volume = [], [], [], 0, ""
         for number in range(self.repeats):
             self.tell(0.1 + 0.8 * number / self.repeats, f"Segmenting the {self.name}")
-            clicks.append(_timed(lambda: _click_to_mask(session, self.scan)))
+            clicks.append(_timed(_click_to_mask, session, self.scan))
             volume = session.send(self.scan)
             # In turn, so that both sides of the ratio see the machine in the same state.
-            plain.append(_timed(lambda: session.segment(volume)))
+            plain.append(_timed(session.segment, volume))
             began = time.perf_counter()
             answer = session.estimate_uncertainty(volume, SAMPLES)
             unsure.append(time.perf_counter() - began)
@@ -140,9 +140,7 @@ class _Teller:
 def _measure_first_use(scan: Volume) -> Lines:
     """Start a worker and use it once: what the first click of a day costs."""
     with WorkerSession(MODEL_NAME) as session:
-        began = time.perf_counter()
-        _click_to_mask(session, scan)
-        first = time.perf_counter() - began
+        first = _timed(_click_to_mask, session, scan)
         return [
             Figure.of("worker started first: process to answer of `initialize`", [session.seconds_to_start]),
             Figure.of("demo CT: first click to mask in it (packages and model loaded)", [first]),
@@ -172,9 +170,9 @@ def _click_to_mask(session: WorkerSession, scan: Volume) -> None:
     session.forget(name)
 
 
-def _timed(call: Callable[[], object]) -> float:
+def _timed(call: Callable[..., object], *arguments: object) -> float:
     began = time.perf_counter()
-    call()
+    call(*arguments)
     return time.perf_counter() - began
 
 

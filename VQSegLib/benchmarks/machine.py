@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from typing import Any
 
 import psutil
 import torch
@@ -54,7 +55,7 @@ def describe_machine(device: torch.device) -> Machine:
     """Return what this machine is."""
     process = psutil.Process()
     usable = len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else os.cpu_count() or 1
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     processor = str(capabilities.get("cpu_name") or platform.processor() or platform.machine())
     matrix_units = [name for name in ("amx_bf16", "avx512_bf16", "avx512_f", "avx2") if capabilities.get(name)]
     return Machine(
