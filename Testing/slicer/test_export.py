@@ -99,9 +99,14 @@ def test_slicer_itself_reads_the_same(logic: VQSegLogic, make_segmented: Any, tm
     np.testing.assert_allclose(affine_of(loaded), affine_of(volume), atol=1e-5)
 
 
-def test_the_header_says_the_same_in_both_of_its_forms(logic: VQSegLogic, make_segmented: Any, tmp_path: Path) -> None:
-    """Some programs read the matrix, others the quaternion."""
-    volume, proposal = make_segmented(directions=OBLIQUE[:, [1, 0, 2]])
+@pytest.mark.parametrize("turns", range(8))
+def test_the_header_says_the_same_in_both_of_its_forms(
+    logic: VQSegLogic, make_segmented: Any, tmp_path: Path, turns: int
+) -> None:
+    """Some programs read the matrix, others the quaternion, whose first number must not be negative."""
+    angle = turns * np.pi / 4 + 0.1
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    volume, proposal = make_segmented(directions=(OBLIQUE @ turn)[:, [1, 0, 2] if turns % 2 else [0, 1, 2]])
     folder = Path(logic.export(proposal, str(tmp_path), wait=True))
     data = bytearray(gzip.decompress((folder / "image.nii.gz").read_bytes()))
     data[254:256] = b"\0\0"  # no matrix
@@ -165,6 +170,21 @@ def test_a_transform_that_shears_is_left_out_and_said(logic: VQSegLogic, make_se
 
     np.testing.assert_allclose(read(Path(done[0]) / "label.nii.gz")[1], affine_of(volume), atol=1e-5)
     assert "as before the transform" in job.notes[0]
+
+
+def test_a_segmentation_that_is_shown_elsewhere_is_exported_where_it_is_shown(
+    logic: VQSegLogic, make_segmented: Any, tmp_path: Path
+) -> None:
+    volume, proposal = make_segmented()
+    moved = np.eye(4)
+    moved[0, 3] = 3.0  # two columns of 1.5 mm
+    put_under(proposal, moved)
+
+    folder = Path(logic.export(proposal, str(tmp_path), wait=True))
+
+    scan = slicer.util.arrayFromVolume(volume)
+    labels, _affine = read(folder / "label.nii.gz")
+    np.testing.assert_array_equal(labels, np.roll(2 * (scan > 500) + 5 * (scan < -500), 2, axis=2))
 
 
 def test_a_segmentation_in_other_voxels_arrives_in_the_scans(

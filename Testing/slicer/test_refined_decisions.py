@@ -116,3 +116,31 @@ def test_only_chosen_slices_are_sent() -> None:
     assert extent == [3, 4, 5, 6, 10, 13]
     assert mask.any(axis=(1, 2)).tolist() == [True, False, True, False]
     assert onSlices((drawn, [3, 4, 5, 6, 10, 13]), {13, 20})[1] == []
+
+
+def test_a_drawing_that_a_plain_proposal_happens_to_hold_stays_a_persons(volume: Any, voxels: Any, edit: Any) -> None:
+    decisions, cord = Decisions(), np.zeros(SHAPE, int)
+    cord[0, 0, 0] = 1
+    start = propose(volume, cord)
+    target = Proposal.createSegmentationLike(start, "Mine")
+    accept_all(decisions, start, target)
+    stroke = np.zeros(SHAPE, bool)
+    stroke[2, 3, 4] = True
+    edit(target, NAMES[0], volume, stroke)
+    cord[2, 3, 4] = 1
+
+    assert accept_all(decisions, propose(volume, cord), target) == []
+    assert accept_all(decisions, propose(volume, np.ones(SHAPE, int)), target) == [NAMES[0]]
+    np.testing.assert_array_equal(voxels(target, NAMES[0], volume), cord == 1)
+
+
+def test_the_same_shape_at_another_place_of_a_slice_is_a_change(volume: Any, edit: Any) -> None:
+    cord = np.zeros(SHAPE, int)
+    cord[1, 2, 2] = 1
+    proposal = propose(volume, cord)
+    moved = np.zeros(SHAPE, bool)
+    moved[1, 4, 5] = True
+    edit(proposal, NAMES[0], volume, moved)
+    edit(proposal, NAMES[0], volume, cord == 1, erase=True)
+
+    assert editedSlices(proposal, NAMES[0]) == {1}

@@ -116,8 +116,6 @@ def test_from_a_scan_to_a_saved_scene(
     wait_until(lambda: opened.unsureTable.rowCount > 0, 600)
     unsure_seconds = opened.logText.toPlainText().split("Mapped on ")[1].split(" in ")[1].split(" s")[0]
     opened.nextButton.click()
-    for name in ("engineCollapsibleButton", "segmentCollapsibleButton", "proposalCollapsibleButton"):
-        getattr(opened, name).collapsed = True
     wait_until(lambda: opened.markButton.enabled)
     picture(opened, "review", opened.widget._review.widget)
     slice_picture("unsure")
@@ -196,8 +194,9 @@ def segment(node: Any, segment_id: str, volume: Any) -> np.ndarray:
 
 def picture(opened: Any, name: str, part: Any = None) -> None:
     folder = os.environ.get("VQSEG_SCREENSHOTS")
-    opened.window.resize(480, 860)
+    opened.engineCollapsibleButton.collapsed = True  # set up already
     for _turn in range(20):
+        opened.window.resize(480, opened.window.sizeHint().height())
         slicer.app.processEvents()
         time.sleep(0.005)
     if folder:
@@ -209,7 +208,7 @@ def slice_picture(name: str) -> None:
     folder, size = os.environ.get("VQSEG_SCREENSHOTS"), 480
     logic = SLICE_LOGICS[0]
     logic.GetSliceNode().SetDimensions(size, size, 1)
-    logic.GetSliceNode().SetFieldOfView(240, 240, 1)
+    logic.GetSliceNode().SetFieldOfView(300, 300, 1)
     logic.UpdatePipeline()
     writer = vtk.vtkPNGWriter()
     writer.SetInputConnection(logic.GetImageDataConnection())

@@ -118,8 +118,8 @@ class UnsurePart:
         done = _("The overlay shows where the model is unsure; click a row, or Next.") if overlay is not None else ""
         self._run.say(" ".join([done, *job.notes]).strip())
 
-    def _onMeasureChosen(self, row: int) -> None:
-        measure = self._ui.measureComboBox.itemData(row)
+    def _onMeasureChosen(self, _row: int) -> None:
+        measure = self._ui.measureComboBox.itemData(self._ui.measureComboBox.currentIndex)
         wanted = [each for each in self._overlays() if Uncertainty.measureOf(each) == measure]
         if wanted:
             self._store.update(overlayNodeID=wanted[0].GetID())
