@@ -33,7 +33,7 @@ def test_least_sure_scan_comes_first_when_all_are_alike() -> None:
     assert ranked[0].unsureness == 1.0
     assert ranked[0].unsure_labels == ("Cord", "Larynx")
     assert ranked[0].reason.startswith(
-        "The model is less sure about it than about 100% of the pool, most of all about Cord and Larynx; "
+        "The model is less sure about it than about any other scan of the pool, most of all about Cord and Larynx; "
     )
     assert ranked[2].reason.startswith("The model is surer about it than about most of the pool; ")
 
@@ -46,7 +46,7 @@ def test_scan_unlike_the_labeled_ones_comes_first_when_the_model_is_equally_sure
     }
     ranked = rank_pool(pool, [survey(0, 0, 0)], TABLE, limit=10)
     assert [one.case_id for one in ranked] == ["unlike", "half", "like"]
-    assert "it is less like the labeled scans and those above than 100% of the pool." in ranked[0].reason
+    assert "no other scan of the pool is less like the labeled ones and those above." in ranked[0].reason
     assert "much like the labeled scans or those above" in ranked[2].reason
 
 
@@ -80,6 +80,15 @@ def test_single_scan_is_in_the_middle() -> None:
     (only,) = rank_pool({"a": survey(1, 0, 0)}, [survey(0, 0, 0)], TABLE, limit=3)
     assert (only.unsureness, only.novelty, only.score) == (0.5, 0.5, 0.5)
     assert "about as sure as usual, most of all about Cord; it is about as different" in only.reason
+
+
+def test_shares_are_told_between_the_extremes() -> None:
+    kinds = ((4, 0, 0, 0), (3, 1, 0, 0), (2, 2, 0, 0), (1, 3, 0, 0), (0, 4, 0, 0))
+    pool = {str(number): survey(number, 0, 0, codes=codes) for number, codes in enumerate(kinds)}
+    reasons = {one.case_id: one.reason for one in rank_pool(pool, [survey(0, 0, 0)], TABLE, limit=5)}
+    assert "less sure about it than about 75% of the pool" in reasons["3"]
+    second = rank_pool({**pool, "5": survey(0, 0, 0, codes=(0, 0, 0, 1))}, [survey(0, 0, 0)], TABLE, limit=1)
+    assert "less like the labeled scans and those above than 90% of the pool" in second[0].reason
 
 
 def test_sure_model_names_no_structure() -> None:

@@ -17,7 +17,8 @@ from scipy.spatial.distance import jensenshannon
 from VQSegLib.labels import LabelTable
 from VQSegLib.pool.survey import Survey
 
-_HIGH, _LOW = 0.75, 0.25
+_TOP, _HIGH, _LOW = 0.995, 0.75, 0.25
+"""Shares of the pool above which words change."""
 _MOST_NAMED = 2
 _LEAST_SHARE = 0.2
 """Share of the uncertainty that a structure must hold to be named."""
@@ -142,7 +143,9 @@ def _name_unsure(survey: Survey, table: LabelTable) -> tuple[str, ...]:
 def _describe(unsureness: float, novelty: float | None, names: tuple[str, ...], *, is_first: bool) -> str:
     """Say in one sentence why a scan stands where it stands."""
     where = f", most of all about {' and '.join(names)}" if names else ""
-    if unsureness >= _HIGH:
+    if unsureness >= _TOP:
+        unsure = f"the model is less sure about it than about any other scan of the pool{where}"
+    elif unsureness >= _HIGH:
         unsure = f"the model is less sure about it than about {unsureness:.0%} of the pool{where}"
     elif unsureness >= _LOW:
         unsure = f"the model is about as sure as usual{where}"
@@ -150,6 +153,8 @@ def _describe(unsureness: float, novelty: float | None, names: tuple[str, ...], 
         unsure = "the model is surer about it than about most of the pool"
     if novelty is None:
         known = "no scan is labeled yet to compare it with" if is_first else "that is all there is to go by"
+    elif novelty >= _TOP:
+        known = "no other scan of the pool is less like the labeled ones and those above"
     elif novelty >= _HIGH:
         known = f"it is less like the labeled scans and those above than {novelty:.0%} of the pool"
     elif novelty >= _LOW:
