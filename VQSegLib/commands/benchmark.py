@@ -1,61 +1,35 @@
-"""``vqseg benchmark``."""
+"""``vqseg benchmark``: methods on one footing, and both sides of every ratio of speed, measured in one run."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from VQSegLib.commands.interrupt import cancel_on_interrupt
-from VQSegLib.commands.terminal import print_result, print_sentence, shown_progress
+from VQSegLib.commands.benchmark_methods import benchmark_methods
+from VQSegLib.commands.terminal import print_result, shown_progress
 
-app = typer.Typer(help="Compare methods on the same data, budget and selection.")
+if TYPE_CHECKING:
+    from VQSegLib.benchmarks.report import Report
+
+app = typer.Typer(help="Compare methods, and measure speed against others and the machine's own limits.")
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+RepeatsOption = Annotated[int, typer.Option(min=1, help="Repetitions; the best counts, all are in the JSON.")]
 
 
-@app.callback()
-def _benchmark() -> None:
-    """Compare methods on the same data, budget and selection."""
+app.command("methods")(benchmark_methods)
 
 
-@app.command("methods")
-def benchmark_methods(
-    data: Annotated[Path, typer.Option(help="Project folder, lidc_slices.npz, or folder of the left-atrium data.")],
-    methods: Annotated[str, typer.Option(help="'all', or names of methods separated by commas.")] = "all",
-    rows: Annotated[Path | None, typer.Option(help="JSON file with rows of your own, instead of --methods.")] = None,
-    labeled: Annotated[str, typer.Option(help="Labeled parts, as shares or numbers of cases: 5%,10% or 4,8.")] = "10%",
-    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds: 0, 1, ...")] = 3,
-    steps: Annotated[int | None, typer.Option(help="Training steps of every run.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Training time of every run, instead of --steps.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder; by default benchmark-<data> here.")] = None,
-    last: Annotated[bool, typer.Option("--last", help="Keep the last weights, not the best on validation.")] = False,
-    config: Annotated[Path | None, typer.Option(help="JSON file with settings of all rows.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="One setting of all rows, as for train; may be repeated.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-) -> None:
-    """Train and test methods and write the table; the same command goes on where it was stopped.
+@app.command("interactive")
+def interactive(repeats: RepeatsOption = 3, as_json: JsonOption = False) -> None:
+    """Time what a user waits for: start, click to mask, uncertainty, refine, cancel, transfer."""
+    from VQSegLib.benchmarks.interactive import InteractiveSettings, benchmark_interactive
 
-    Every row has the same cases, network, optimizer, number of steps (or minutes) and choice of weights.
-    """
-    from VQSegLib.benchmark.plan import BenchmarkPlan
-    from VQSegLib.benchmark.rows import choose_rows, load_rows
-    from VQSegLib.service import Service
-    from VQSegLib.training.config_values import load_values
+    with shown_progress() as on_progress:
+        report = benchmark_interactive(InteractiveSettings(repeats=repeats), on_progress)
+    _print(report, as_json)
 
-    plan = BenchmarkPlan(
-        rows=load_rows(rows) if rows else choose_rows([name.strip() for name in methods.split(",")]),
-        budgets=tuple(part.strip() for part in labeled.split(",")),
-        seeds=tuple(range(seeds)),
-        steps=steps,
-        minutes=minutes,
-        select_last=last,
-        values=load_values(config) if config else {},
-        settings=settings or (),
-    )
-    folder = output or Path(f"benchmark-{data.resolve().stem.replace('_', '-')}")
-    with shown_progress() as on_progress, cancel_on_interrupt() as cancelled:
-        files = Service().benchmark_methods(data, plan, folder, on_progress=on_progress, cancelled=cancelled)
-    print_result(files.json.read_text(encoding="utf-8") if as_json else files.markdown.read_text(encoding="utf-8"))
-    print_sentence(f"Wrote '{files.markdown}', '{files.csv.name}' and '{files.json.name}'.")
+
+def _print(report: Report, as_json: bool) -> None:
+    print_result(report.model_dump_json(indent=2) if as_json else str(report))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from VQSegLib.atomic_files import write_text
 from VQSegLib.documents import parse_document
 from VQSegLib.errors import ConfigError, ProjectError
 from VQSegLib.models.network import compute_size_divisor
-from VQSegLib.project.durable_files import write_text
 from VQSegLib.training.case_source import CaseSource
 from VQSegLib.training.config import TrainingConfig
 
