@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from VQSegLib.comparison.data import LabelBudget
 from VQSegLib.comparison.opening import open_data
 from VQSegLib.errors import UserError
 from VQSegLib.labels import LabelTable
 from VQSegLib.project.folder import Project
+from VQSegLib.project.review import Review
 from VQSegLib.volume import Volume
 
 
@@ -33,6 +35,20 @@ def test_a_project_keeps_its_own_split(tmp_path: Path, tiny_labels: LabelTable) 
     assert (data.name, data.unit, data.window) == ("my project", "mm", (-160, 240))
     hashes = [record.image.voxel_sha256 for record in data.train]
     assert hashes == sorted(hashes)
+
+
+def test_labels_of_some_slices_are_neither_scored_nor_shown(tmp_path: Path, tiny_labels: LabelTable) -> None:
+    project = Project.create(tmp_path / "project", tiny_labels)
+    for seed, split in enumerate(("train", "train", "test", "test")):
+        add(project, seed, split, labeled=True)
+    for split in ("train", "test"):
+        record = project.cases(split=split)[0]
+        label = project.load_label(record.case_id)
+        project.revise_case(record.case_id, label, Review(reviewed_slices=(1, 2)))
+    data = open_data(project.path)
+    assert [len(part) for part in (data.train, data.unlabeled, data.test)] == [1, 1, 1]
+    seen = LabelBudget(data, 1).cases()
+    assert sorted(record.is_labeled for record in seen) == [False, True]
 
 
 @pytest.mark.parametrize("lacking", ["train", "test"])

@@ -24,7 +24,7 @@ class BenchmarkData:
         name: Short name, part of folder names.
         source: Where images and label maps come from.
         train: Labeled training cases, in the order in which a growing budget labels them.
-        unlabeled: Further training cases without labels.
+        unlabeled: Further training cases; labels they have are not shown.
         validation: Cases that choose the weights of a run; empty where the protocol has none.
         test: Cases that are scored once.
         slices: Slices of a case are no volume: they are scored one by one in 2-D, and a case is their mean.
@@ -107,10 +107,10 @@ class LabelBudget:
         """Return the cases of the run; a hidden label is left out of its record."""
         hidden = [
             record.model_copy(update={"labels": (), "state": CaseState.UNLABELED})
-            for record in self.data.train[self.labeled :]
+            for record in (*self.data.train[self.labeled :], *self.data.unlabeled)
         ]
         validation = self.data.validation if self.validate else ()
-        return [*self.data.train[: self.labeled], *hidden, *self.data.unlabeled, *validation]
+        return [*self.data.train[: self.labeled], *hidden, *validation]
 
     def load_image(self, case_id: str) -> Volume:
         """Load the image of a case."""

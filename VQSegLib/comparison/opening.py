@@ -8,7 +8,7 @@ from VQSegLib.comparison.data import BenchmarkData
 from VQSegLib.comparison.left_atrium import is_left_atrium, open_left_atrium
 from VQSegLib.comparison.lidc import SUFFIX, open_lidc
 from VQSegLib.errors import UserError
-from VQSegLib.project.cases import CaseState, Split
+from VQSegLib.project.cases import CaseRecord, CaseState, Split
 from VQSegLib.project.document import PROJECT_NAME
 from VQSegLib.project.folder import Project
 
@@ -40,12 +40,15 @@ def open_data(path: Path) -> BenchmarkData:
 
 
 def _open_project(path: Path) -> BenchmarkData:
-    """Open a project: its labeled test cases are scored, its labeled training cases get labels by the budget."""
+    """Open a project: its labeled test cases are scored, its labeled training cases get labels by the budget.
+
+    A case whose label map holds for some slices only is scored nowhere and trained on without labels.
+    """
     project = Project.open(path)
     records = [record for record in project.cases() if record.state != CaseState.EXCLUDED]
     # By voxels, not by the random ids, so that two imports of the same scans give the same subsets.
     records.sort(key=lambda record: record.image.voxel_sha256)
-    labeled = {s: tuple(r for r in records if r.split == s and r.is_labeled) for s in Split}
+    labeled = {split: tuple(r for r in records if r.split == split and _is_whole(r)) for split in Split}
     for split in (Split.TRAIN, Split.TEST):
         if not labeled[split]:
             msg = (
@@ -57,7 +60,7 @@ def _open_project(path: Path) -> BenchmarkData:
         name=path.name,
         source=project,
         train=labeled[Split.TRAIN],
-        unlabeled=tuple(r for r in records if r.split == Split.TRAIN and not r.is_labeled),
+        unlabeled=tuple(r for r in records if r.split == Split.TRAIN and not _is_whole(r)),
         validation=labeled[Split.VALIDATION],
         test=labeled[Split.TEST],
         slices=False,
@@ -66,3 +69,7 @@ def _open_project(path: Path) -> BenchmarkData:
         window=project.document.intensity_window,
         defaults={"network": {"spatial_dims": 3, "encoder": {"kind": "vnet"}}},
     )
+
+
+def _is_whole(record: CaseRecord) -> bool:
+    return record.is_labeled and record.labels[-1].reviewed_slices is None
