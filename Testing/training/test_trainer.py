@@ -226,10 +226,10 @@ def test_missing_cases_are_refused(
     fresh_project: Project, make_config: MakeConfig, make_scan: Callable, tmp_path: Path
 ) -> None:
     fresh_project.add_case(make_scan(0)[0], None, split="train")
-    with pytest.raises(ProjectError, match="no labeled case to train on; add some"):
+    with pytest.raises(ProjectError, match="no labeled case to train on; accept"):
         Trainer(fresh_project, make_config(), tmp_path / "run")
     fresh_project.add_case(*make_scan(1), split="validation")
-    with pytest.raises(ProjectError, match="no labeled case to train on; add some"):
+    with pytest.raises(ProjectError, match="no labeled case to train on; accept"):
         Trainer(fresh_project, make_config(), tmp_path / "run")
 
 

@@ -10,14 +10,12 @@ from VQSegLib.methods.vqseg_config import VQSegConfig
 from VQSegLib.models.card import ModelCard, ModelReference, Scores, TrainingRecord
 from VQSegLib.models.checkpoint import Model
 from VQSegLib.models.config import NetworkConfig
-from VQSegLib.project.folder import Project
 from VQSegLib.training.config import TrainingConfig
 from VQSegLib.training.splits import TrainingCases
 from VQSegLib.training.validation import ValidationScores
 
 
 def build_card(
-    project: Project,
     config: TrainingConfig,
     cases: TrainingCases,
     network: NetworkConfig,
@@ -33,7 +31,7 @@ def build_card(
         description=config.description,
         network=network,
         preprocessing=config.preprocessing,
-        labels=project.labels,
+        labels=cases.labels,
         training=TrainingRecord(
             method=config.method.name,
             command=command,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from VQSegLib.errors import ConfigError
 from VQSegLib.labels import LabelTable
+from VQSegLib.models.card import ModelCard
 from VQSegLib.models.checkpoint import Model, load_checkpoint, read_card
 from VQSegLib.models.network import VQSegNet
 
@@ -33,12 +34,21 @@ def fill_from_parent(values: dict[str, Any]) -> None:
         values.setdefault(name, section.model_dump(mode="json"))
 
 
+def read_class_order(config: TrainingConfig) -> tuple[int, ...]:
+    """Return the label values in the order of the parent's classes; empty where there is no parent.
+
+    Raises:
+        ModelFileError: The file is missing or damaged.
+    """
+    return () if config.parent is None else read_card(Path(config.parent)).labels.values
+
+
 def load_parent(config: TrainingConfig, labels: LabelTable) -> Model | None:
     """Return the model a run starts from; None where it starts from random weights.
 
     Args:
         config: The run.
-        labels: Label table of the project.
+        labels: Label table of the run, in the order of its classes.
 
     Raises:
         ConfigError: Network, preprocessing or label values are not those of the run: its weights mean something else.
@@ -57,13 +67,24 @@ def load_parent(config: TrainingConfig, labels: LabelTable) -> Model | None:
                 f"'{what}' out of the configuration to take that of the model."
             )
             raise ConfigError(msg)
-    if parent.labels.values != labels.values:
-        msg = (
-            f"The model '{parent.card.name}' knows the label values {', '.join(map(str, parent.labels.values))}, the "
-            f"project has {', '.join(map(str, labels.values))}; start from a model with the project's labels."
-        )
-        raise ConfigError(msg)
+    check_labels(parent.card, labels)
     return parent
+
+
+def check_labels(parent: ModelCard, labels: LabelTable) -> None:
+    """Make sure that a parent knows the labels of a project and no others, in whatever order.
+
+    Raises:
+        ConfigError: It does not; names the first ones.
+    """
+    for knowing, asked, has in ((parent.labels, labels, "does not know"), (labels, parent.labels, "also knows")):
+        strange = [f"{label.name} ({label.value})" for label in asked.labels if label.value not in knowing.values]
+        if strange:
+            msg = (
+                f"The model '{parent.name}' {has} {', '.join(strange[:5])}, unlike the project; start from a model "
+                "with the project's labels, or from none."
+            )
+            raise ConfigError(msg)
 
 
 def start_from(network: VQSegNet, parent: Model) -> None:

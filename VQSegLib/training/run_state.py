@@ -17,7 +17,7 @@ BEST_FILE = "best.pt"
 
 def save_tensors(path: Path, content: dict[str, Any]) -> None:
     """Write tensors, numbers and strings to ``path``, completely or not at all."""
-    with written_atomically(path) as temporary:
+    with written_atomically(path, path.suffix) as temporary:
         torch.save(content, temporary)
 
 
