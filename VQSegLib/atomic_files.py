@@ -36,7 +36,8 @@ def written_atomically(
     Raises:
         FileExistsError: ``is_new`` and the name is taken.
     """
-    temporary = (folder or path.parent) / f"{temporary_name()}{suffix}"
+    # torch names what is inside of a file after the part of its name before the last dot, which must not be empty.
+    temporary = (folder or path.parent) / f"{temporary_name()}{suffix or '.tmp'}"
     try:
         yield temporary
         with temporary.open("rb+") as stream:

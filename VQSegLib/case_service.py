@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from VQSegLib.project_service import ProjectService
-from VQSegLib.request_helpers import never, without_time
+from VQSegLib.request_helpers import never, stopper, without_time
 from VQSegLib.service_results import ImportedCases, OnProgress
 
 if TYPE_CHECKING:
+    from VQSegLib.export.results import ExportReport
     from VQSegLib.project.cases import CaseRecord
     from VQSegLib.project.folder import Project
     from VQSegLib.project.importing import ImportResult
     from VQSegLib.project.review import Review
-    from VQSegLib.project_results import CaseList, CaseSummary
+    from VQSegLib.project_results import CaseList, CaseSummary, OpenedCase
+    from VQSegLib.submission import Submission
 
 
 class CaseService(ProjectService):
@@ -114,6 +116,35 @@ class CaseService(ProjectService):
 
         return self.open_project(path).revise_case(case_id, load_label_map(label), review)
 
+    def submit_case(self, path: Path, submission: Submission, before_commit: Callable[[], None]) -> CaseSummary:
+        """Accept what a person drew on a scan that is in memory; see :func:`VQSegLib.submission.submit`.
+
+        Raises:
+            UserError: One sentence about why it is refused; nothing was written.
+        """
+        from VQSegLib.project_results import summarize_case
+        from VQSegLib.submission import submit
+
+        project = self.open_project(path)
+        return summarize_case(submit(project, submission, before_commit), project.labels)
+
+    def open_case(self, path: Path, case_id: str) -> OpenedCase:
+        """Load a case to look at it or to correct it.
+
+        Raises:
+            UserError: There is no such case, or its files are damaged.
+        """
+        from VQSegLib.project_results import OpenedCase, summarize_case
+
+        project = self.open_project(path)
+        record, labels = project.case(case_id), project.labels
+        return OpenedCase(
+            summary=summarize_case(record, labels),
+            image=project.load_image(case_id),
+            label=project.load_label(case_id) if record.is_labeled else None,
+            labels=labels,
+        )
+
     def exclude_cases(self, path: Path, case_ids: Collection[str]) -> tuple[CaseRecord, ...]:
         """Leave cases out of everything until they are included again; all of them or none.
 
@@ -170,6 +201,35 @@ class CaseService(ProjectService):
             cancelled=cancelled,
         )
         return _answer(result)
+
+    def export_cases(
+        self,
+        path: Path,
+        output: Path,
+        form: str,
+        *,
+        case_ids: Collection[str] | None = None,
+        series: Path | None = None,
+        on_progress: OnProgress | None = None,
+        cancelled: Callable[[], bool] = never,
+    ) -> ExportReport:
+        """Export labeled cases; see :func:`VQSegLib.export.formats.export_cases`.
+
+        Raises:
+            UserError: One sentence about why it is refused; nothing was written.
+            Cancelled: ``cancelled`` answered True; nothing was written.
+        """
+        from VQSegLib.export.formats import export_cases
+
+        project, stop = self.open_project(path), stopper(cancelled)
+        total = len(case_ids) if case_ids else max(1, sum(one.is_labeled for one in project.list_cases().records))
+
+        def before_case(number: int, _case_id: str) -> None:
+            stop()
+            if on_progress is not None:
+                on_progress(min(1.0, number / total), f"Case {number + 1}", None)
+
+        return export_cases(project, output, form, case_ids=case_ids, series=series, before_case=before_case)
 
     def _with_cases(self, path: Path, case_ids: Collection[str]) -> Project:
         """Open a project and make sure that it has all these cases, readable or not."""

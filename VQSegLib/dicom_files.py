@@ -67,6 +67,21 @@ def load_dicom(path: Path) -> Volume:
             raise VolumeError(read_error_sentence(error, path)) from error
 
 
+def find_series(path: Path) -> DicomSeries:
+    """Return the series that :func:`load_dicom` loads from a folder or from a file of a series with a file a slice.
+
+    Raises:
+        VolumeError: As :func:`load_dicom`.
+    """
+    with native_stderr_in_log(path):
+        try:
+            if path.is_dir():
+                return _choose_series(path, path, None)
+            return _choose_series(path.parent, path, _tag(_read_header(str(path)), _SERIES_UID))
+        except RuntimeError as error:
+            raise VolumeError(read_error_sentence(error, path)) from error
+
+
 def _load_from_file(path: Path) -> Volume:
     reader = _read_header(str(path))
     if _is_segmentation(reader):
@@ -78,6 +93,10 @@ def _load_from_file(path: Path) -> Volume:
 
 
 def _load_folder(folder: Path, asked: Path, uid: str | None = None) -> Volume:
+    return _load_series(_choose_series(folder, asked, uid), asked)
+
+
+def _choose_series(folder: Path, asked: Path, uid: str | None) -> DicomSeries:
     series = _find_series(folder)
     images = [one for one in series if _holds_image(one)]
     if uid is not None:
@@ -97,7 +116,7 @@ def _load_folder(folder: Path, asked: Path, uid: str | None = None) -> Volume:
         msg = f"The folder '{asked}' holds {len(images)} series ({counts}); choose one by giving any one file of it."
         raise VolumeError(msg)
     _check_none_damaged(folder, asked, series)
-    return _load_series(images[0], asked)
+    return images[0]
 
 
 def find_image_series(folder: Path) -> list[DicomSeries]:

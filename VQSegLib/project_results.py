@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pydantic import Field
 
 from VQSegLib.documents import Document
 from VQSegLib.labels import LabelTable
 from VQSegLib.project.cases import CaseRecord, CaseState, Split
 from VQSegLib.project.held_out import describe_split
+from VQSegLib.volume import Volume
 
 
 class CaseSummary(Document):
@@ -35,6 +38,23 @@ class CaseList(Document):
     cases: tuple[CaseSummary, ...]
     counts: dict[str, int] = Field(description="Number of cases in each state, whatever was asked for.")
     damaged: dict[str, str] = Field(description="Case id to the reason it cannot be used.")
+
+
+@dataclass(frozen=True)
+class OpenedCase:
+    """A case in memory.
+
+    Attributes:
+        summary: What is known about it.
+        image: The scan.
+        label: Latest label revision, if there is one.
+        labels: What its values mean.
+    """
+
+    summary: CaseSummary
+    image: Volume
+    label: Volume | None
+    labels: LabelTable
 
 
 class ProjectSummary(Document):

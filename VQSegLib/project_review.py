@@ -1,4 +1,4 @@
-"""What a user says about a label map, turned into what is recorded."""
+"""What a user says about a label map that comes from a file, turned into what is recorded."""
 
 from __future__ import annotations
 

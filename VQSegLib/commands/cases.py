@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from VQSegLib.commands.case_export import export_cases
 from VQSegLib.commands.case_import import SplitOption, import_cases, print_imported
 from VQSegLib.commands.interrupt import cancel_on_interrupt
 from VQSegLib.commands.project import JsonOption, ProjectArgument
@@ -16,6 +17,7 @@ from VQSegLib.errors import UserError
 
 app = typer.Typer(help="Add scans and label maps to a project.", no_args_is_help=True)
 app.command("import")(import_cases)
+app.command("export")(export_cases)
 
 CaseArgument = Annotated[str, typer.Argument(help="Case id, as `vqseg cases list` shows it.")]
 CasesArgument = Annotated[list[str], typer.Argument(help="Case ids, as `vqseg cases list` shows them.")]

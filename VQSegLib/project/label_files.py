@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from VQSegLib.atomic_files import publish, sync_folder
 from VQSegLib.errors import ProjectError
 from VQSegLib.image_files import save_label_map
@@ -24,14 +26,15 @@ def build_revision(folder: Path, grid: Geometry, label: Volume, review: Review, 
     """
     array = check_label(grid, label, table, is_empty_meant=review.is_empty_meant)
     slices = check_reviewed_slices(review.reviewed_slices, array.shape[0])
+    exact = Volume(array, np.array(grid.affine_ijk_to_ras))  # on the very grid of the image, without rounding
     edits = None
     if review.proposal is not None:
         check_same_grid(grid, review.proposal)
         changed, labels = compare_with_proposal(array, review.proposal.array)
-        save_label_map(folder / edits_name(1), label.with_array(changed))
+        save_label_map(folder / edits_name(1), exact.with_array(changed))
         sha256 = hash_file(folder / edits_name(1))
         edits = Edits(name=edits_name(1), sha256=sha256, voxels=int(changed.sum()), labels=labels)
-    save_label_map(folder / label_name(1), label.with_array(array))
+    save_label_map(folder / label_name(1), exact)
     return LabelRevision(
         revision=1,
         name=label_name(1),
