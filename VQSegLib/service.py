@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from VQSegLib.case_service import CaseService
 from VQSegLib.output_checks import check_output_file
 from VQSegLib.resources import find_model, resources_folder
+from VQSegLib.run_service import RunService
 from VQSegLib.scan_service import ScanService
 from VQSegLib.service_results import (
     ModelDescription,
@@ -32,7 +33,7 @@ SHOWN_VALUES = ("loss/total", "dice")
 """Values of a training step that are shown while it runs; all of them are in the run's events."""
 
 
-class Service(CaseService, ScanService):
+class Service(CaseService, RunService, ScanService):
     """Answers requests; heavy packages are imported by the request that needs them."""
 
     def evaluate(

@@ -89,7 +89,7 @@ def test_network_and_preprocessing_are_the_parents_unless_given(
     card = load_checkpoint(parent_path).card
     assert config.network == card.network
     assert config.preprocessing == card.preprocessing
-    assert load_parent(config, project.labels) is not None
+    assert load_parent(config, project.labels, parent_path.parent) is not None
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,9 @@ def test_a_parent_with_other_labels_is_refused_and_both_are_named(
     config = make_config(method, parent=str(parent_path))
     more = LabelTable(labels=(*sided_labels.labels, Label(value=77, name="Larynx", color=(1, 1, 1))))
     with pytest.raises(ConfigError, match=r"does not know Larynx \(77\)"):
-        load_parent(config, more)
+        load_parent(config, more, parent_path.parent)
     with pytest.raises(ConfigError, match=r"also knows Left gland \(2\)"):
-        load_parent(config, LabelTable(labels=sided_labels.labels[:2]))
+        load_parent(config, LabelTable(labels=sided_labels.labels[:2]), parent_path.parent)
 
 
 def test_a_reordered_label_table_trains_the_same_classes(
@@ -133,11 +133,11 @@ def test_a_reordered_label_table_trains_the_same_classes(
     values = before.labels.values
     project.change_document(lambda it: reorder_labels(it, values[::-1]))
     try:
-        cases = select_cases(project, uses_unlabeled=False, class_order=read_class_order(config))
+        cases = select_cases(project, uses_unlabeled=False, class_order=read_class_order(config, parent_path.parent))
     finally:
         project.change_document(lambda it: reorder_labels(it, values))
     assert cases.labels == before.labels
-    assert load_parent(config, cases.labels) is not None
+    assert load_parent(config, cases.labels, parent_path.parent) is not None
 
 
 def test_a_missing_parent_is_refused(project: Project, make_config: MakeConfig, tmp_path: Path) -> None:

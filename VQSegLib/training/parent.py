@@ -29,26 +29,29 @@ def fill_from_parent(values: dict[str, Any]) -> None:
     parent = values.get("parent")
     if not isinstance(parent, str):
         return
+    # A relative name would later be looked for in the run folder.
+    values["parent"] = str(Path(parent).absolute())
     card = read_card(Path(parent))
     for name, section in (("network", card.network), ("preprocessing", card.preprocessing)):
         values.setdefault(name, section.model_dump(mode="json"))
 
 
-def read_class_order(config: TrainingConfig) -> tuple[int, ...]:
+def read_class_order(config: TrainingConfig, run_folder: Path) -> tuple[int, ...]:
     """Return the label values in the order of the parent's classes; empty where there is no parent.
 
     Raises:
         ModelFileError: The file is missing or damaged.
     """
-    return () if config.parent is None else read_card(Path(config.parent)).labels.values
+    return () if config.parent is None else read_card(run_folder / config.parent).labels.values
 
 
-def load_parent(config: TrainingConfig, labels: LabelTable) -> Model | None:
+def load_parent(config: TrainingConfig, labels: LabelTable, run_folder: Path) -> Model | None:
     """Return the model a run starts from; None where it starts from random weights.
 
     Args:
         config: The run.
         labels: Label table of the run, in the order of its classes.
+        run_folder: What a relative name of the parent is relative to.
 
     Raises:
         ConfigError: Network, preprocessing or label values are not those of the run: its weights mean something else.
@@ -56,7 +59,7 @@ def load_parent(config: TrainingConfig, labels: LabelTable) -> Model | None:
     """
     if config.parent is None:
         return None
-    parent = load_checkpoint(Path(config.parent))
+    parent = load_checkpoint(run_folder / config.parent)
     wanted = config.method.adapt_network(config.network)
     # Every run makes or drops the decoder of its own image branch.
     same_network = parent.card.network.model_copy(update={"image_decoder": wanted.image_decoder}) == wanted

@@ -76,10 +76,21 @@ def build_config(project: Project, request: TrainingRequest, run_folder: Path) -
         return parse_document(TrainingConfig, saved.read_bytes(), str(saved), ConfigError)
     values = _load_values(request.config) if request.config else {}
     if request.method is not None:
-        _set_method(values, request.method)
+        set_method(values, request.method)
     for setting in request.settings:
-        _set_value(values, setting)
+        set_value(values, setting)
     fill_from_parent(values)
+    return complete_config(values, project)
+
+
+def complete_config(values: dict[str, Any], project: Project) -> TrainingConfig:
+    """Return the configuration that ``values`` (JSON, changed in place) and the project make.
+
+    Raises:
+        ConfigError: A value is not valid.
+    """
+    from VQSegLib.training.config import TrainingConfig
+
     _fill_from_project(values, project)
     try:
         return TrainingConfig.model_validate_json(json.dumps(values))
@@ -103,8 +114,12 @@ def _load_values(path: Path) -> dict[str, Any]:
     return values
 
 
-def _set_method(values: dict[str, Any], name: str) -> None:
-    """Choose a method, or a preset of one."""
+def set_method(values: dict[str, Any], name: str) -> None:
+    """Choose a method, or a preset of one, in JSON values of a configuration.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
     from VQSegLib.methods import METHODS
     from VQSegLib.training.presets import PRESETS, build_preset
 
@@ -120,8 +135,12 @@ def _set_method(values: dict[str, Any], name: str) -> None:
         values["method"] = {"name": name}
 
 
-def _set_value(values: dict[str, Any], setting: str) -> None:
-    """Apply ``section.name=value``; the value is JSON, or text where that is no JSON."""
+def set_value(values: dict[str, Any], setting: str) -> None:
+    """Apply ``section.name=value`` to JSON values; the value is JSON, or text where that is no JSON.
+
+    Raises:
+        ConfigError: The setting has another form.
+    """
     key, found, text = setting.partition("=")
     if not found or not key.strip():
         msg = f"The setting '{setting}' must look like optimizer.learning_rate=0.001 (name, =, value)."

@@ -10,9 +10,11 @@ from VQSegLib.atomic_files import write_text
 from VQSegLib.documents import Document, parse_document
 from VQSegLib.errors import ConfigError, ProjectError
 from VQSegLib.labels import LabelTable
+from VQSegLib.methods import METHODS
 from VQSegLib.project.case_files import find_revision
 from VQSegLib.project.cases import CaseRecord, CaseState, Split
 from VQSegLib.project.folder import Project
+from VQSegLib.training.config import TrainingConfig
 
 CASES_FILE = "cases.json"
 
@@ -49,6 +51,11 @@ class _RunCases(Document):
     unlabeled: tuple[str, ...]
     validation: dict[str, int]
     held_out: dict[str, int]
+
+
+def uses_unlabeled(config: TrainingConfig) -> bool:
+    """Return whether a run ever looks at unlabeled patches."""
+    return METHODS[config.method.name].uses_unlabeled and config.method.needs_unlabeled(config.max_steps - 1)
 
 
 def select_cases(project: Project, *, uses_unlabeled: bool, class_order: tuple[int, ...] = ()) -> TrainingCases:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from VQSegLib.errors import Cancelled, ProjectError, VQSegError
-from VQSegLib.methods import METHODS, build_method
+from VQSegLib.methods import build_method
 from VQSegLib.methods.base import Batch, StepResult
 from VQSegLib.models.checkpoint import save_checkpoint
 from VQSegLib.models.network import build_network
@@ -28,7 +28,7 @@ from VQSegLib.training.plots import CURVES_FILE, save_curves
 from VQSegLib.training.run_folder import CACHE_FOLDER, MODEL_FILE, check_config, check_new, check_resumable, prepare
 from VQSegLib.training.run_state import BEST_FILE, STATE_FILE, load_tensors, save_tensors
 from VQSegLib.training.schedule import build_optimizer, learning_rate
-from VQSegLib.training.splits import TrainingCases, load_cases, select_cases
+from VQSegLib.training.splits import TrainingCases, load_cases, select_cases, uses_unlabeled
 from VQSegLib.training.step_average import StepAverage
 from VQSegLib.training.validation import Candidate, ValidationScores, validate
 
@@ -92,7 +92,7 @@ class Trainer:
         self.fabric = build_fabric(config.device)
         torch.manual_seed(config.seed)
         network = build_network(config.method.adapt_network(config.network))
-        self.parent = load_parent(config, self.cases.labels)
+        self.parent = load_parent(config, self.cases.labels, output)
         if self.parent is not None:
             start_from(network, self.parent)
         self.method = build_method(config.method, network, config.preprocessing, config.max_steps)
@@ -132,9 +132,8 @@ class Trainer:
         return self._finish()
 
     def _select_cases(self) -> TrainingCases:
-        uses_unlabeled = METHODS[self.config.method.name].uses_unlabeled
-        order = read_class_order(self.config)
-        return select_cases(self.project, uses_unlabeled=uses_unlabeled, class_order=order)
+        order = read_class_order(self.config, self.output)
+        return select_cases(self.project, uses_unlabeled=uses_unlabeled(self.config), class_order=order)
 
     def _batch_source(self) -> BatchSource:
         """Return the cached cases; the first process prepares them, the others wait and find them."""
@@ -240,6 +239,9 @@ class Trainer:
         save_tensors(self.output / STATE_FILE, state)
 
     def _load_state(self) -> None:
+        # Stopped before its first state, a run begins again; it takes the same course.
+        if not (self.output / STATE_FILE).exists():
+            return
         state = load_tensors(self.output / STATE_FILE)
         try:
             self.method.load_state_dict(state["method"])
