@@ -93,20 +93,18 @@ class RunTurns:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(self._folder / _LOCK_NAME)
         self._on_wait, self._on_go = on_wait, on_go
-        self.waited_seconds = 0.0
 
     def give_way(self, is_stopped: Callable[[], bool]) -> None:
         """Return when the device is free for the next step; at once if nobody wants it or the run shall stop."""
         if self._lock.is_locked and not self._is_wanted():
             return
-        started, has_told = time.monotonic(), False
+        has_told = False
         while not is_stopped() and not self._take():
             if not has_told:
                 self._on_wait()
                 has_told = True
             time.sleep(_POLL_SECONDS)
         if has_told:
-            self.waited_seconds += time.monotonic() - started
             self._on_go()
 
     def let_go(self) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from VQSegLib.errors import ProjectError
+from VQSegLib.model_service import find_project_model
 from VQSegLib.project_service import ProjectService
 from VQSegLib.request_helpers import never
-from VQSegLib.resources import find_model
 
 if TYPE_CHECKING:
     from VQSegLib.project.folder import Project
@@ -152,16 +152,6 @@ class RunService(ProjectService):
         from VQSegLib.runs.folder import find_run
 
         return find_run(self.open_project(path).path, run_id)
-
-
-def find_project_model(project: Project, name: str) -> Path:
-    """Return the file of a model given by its id in a project, its path, or the name of a shipped model.
-
-    Raises:
-        ModelFileError: There is none.
-    """
-    path = project.models.path(name)
-    return path if path.is_file() else find_model(name)
 
 
 def _build_request(project: Project, wish: RunWish) -> RunRequest:

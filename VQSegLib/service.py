@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from VQSegLib.case_service import CaseService
+from VQSegLib.model_service import ModelService
 from VQSegLib.output_checks import check_output_file
 from VQSegLib.resources import find_model, resources_folder
 from VQSegLib.run_service import RunService
@@ -33,7 +34,7 @@ SHOWN_VALUES = ("loss/total", "dice")
 """Values of a training step that are shown while it runs; all of them are in the run's events."""
 
 
-class Service(CaseService, RunService, ScanService):
+class Service(CaseService, ModelService, RunService, ScanService):
     """Answers requests; heavy packages are imported by the request that needs them."""
 
     def evaluate(

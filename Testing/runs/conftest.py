@@ -90,7 +90,7 @@ def project(tmp_path: Path) -> Project:
     return made
 
 
-def wait_until(is_so: Callable[[], bool], timeout_seconds: float = 90.0) -> None:
+def wait_until(is_so: Callable[[], bool], timeout_seconds: float = 240.0) -> None:
     """Wait for another process."""
     deadline = time.monotonic() + timeout_seconds
     while not is_so():

@@ -20,7 +20,7 @@ from VQSegLib.project.folder import Project
 from VQSegLib.training import trainer as trainer_module
 from VQSegLib.training.config import TrainingConfig
 from VQSegLib.training.events import read_events
-from VQSegLib.training.run_state import STATE_FILE
+from VQSegLib.training.run_files import STATE_FILE
 from VQSegLib.training.trainer import Trainer
 from VQSegLib.training.validation import ValidationScores
 from VQSegLib.volume import Volume

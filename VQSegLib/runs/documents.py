@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from VQSegLib.documents import Document
+from VQSegLib.training.figures import Comparison
 
 SPEC_FILE = "spec.json"
 STATUS_FILE = "status.json"
@@ -74,6 +75,7 @@ class RunResult(Document):
     sentence: str = Field(description="What happened, for the user.")
     model_id: str | None = None
     is_promoted: bool = False
+    comparison: Comparison | None = Field(default=None, description="With the model it started from.")
 
 
 class RunSummary(Document):

@@ -26,8 +26,7 @@ from VQSegLib.runs.documents import (
     RunSummary,
 )
 from VQSegLib.training.events import read_events
-from VQSegLib.training.run_folder import CACHE_FOLDER, MODEL_FILE
-from VQSegLib.training.run_state import BEST_FILE, STATE_FILE
+from VQSegLib.training.run_files import BEST_FILE, CACHE_FOLDER, MODEL_FILE, STATE_FILE
 
 _SILENT_SECONDS = 120.0
 """A run on another machine cannot be asked; after this silence it counts as interrupted."""

@@ -178,7 +178,9 @@ def refuse_second_run(project: Project) -> None:
 
 def _check_packages() -> None:
     if importlib.util.find_spec("lightning_fabric") is None:
-        msg = "This engine can segment but not train: the package 'lightning-fabric' is missing; install 'vqseg[train]'."
+        msg = (
+            "This engine can segment but not train: the package 'lightning-fabric' is missing; install 'vqseg[train]'."
+        )
         raise ConfigError(msg)
 
 

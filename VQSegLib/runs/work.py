@@ -11,12 +11,13 @@ from VQSegLib.errors import ConfigError
 from VQSegLib.inference.device import release_cached_memory
 from VQSegLib.project.folder import Project
 from VQSegLib.project.review import utc_now
+from VQSegLib.runs.decision import decide
 from VQSegLib.runs.documents import RunResult, RunState
 from VQSegLib.runs.folder import RunFolder
 from VQSegLib.runs.heartbeat import Heartbeat
 from VQSegLib.runs.step_times import remember_step_seconds
 from VQSegLib.training.config import TrainingConfig
-from VQSegLib.training.run_folder import CONFIG_FILE, MODEL_FILE
+from VQSegLib.training.run_files import CONFIG_FILE, MODEL_FILE
 from VQSegLib.training.trainer import Trainer
 
 _STOP_POLL_SECONDS = 0.5
@@ -55,12 +56,20 @@ def do_run(project: Project, folder: RunFolder, heartbeat: Heartbeat) -> RunResu
         trainer.run()
         if heartbeat.seconds_per_step is not None:
             remember_step_seconds(config, heartbeat.seconds_per_step)
+        heartbeat.stage = "Comparing with the model it started from"
         model_id = project.models.add(folder.path / MODEL_FILE)
+        decision = decide(project, spec, model_id, device=str(trainer.fabric.device), cancelled=watch.should_stop)
         project.mark_trained(spec.run_id, trainer.cases.revisions)
     finally:
         watch.turns.let_go()
-    sentence = f"Finished: '{config.name}' after {config.max_steps} steps."
-    return RunResult(state=RunState.FINISHED, ended=utc_now(), sentence=sentence, model_id=model_id)
+    return RunResult(
+        state=RunState.FINISHED,
+        ended=utc_now(),
+        sentence=decision.sentence,
+        model_id=model_id,
+        is_promoted=decision.is_promoted,
+        comparison=decision.comparison,
+    )
 
 
 class _Watch:

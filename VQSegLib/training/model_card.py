@@ -23,6 +23,7 @@ def build_card(
     command: str,
     *,
     parent: Model | None = None,
+    held_out: Scores | None = None,
 ) -> ModelCard:
     """Return the card of the weights in ``best`` (``step`` and validation Dice ``per_label``)."""
     teacher = config.method.foundation_teacher if isinstance(config.method, VQSegConfig) else None
@@ -46,6 +47,7 @@ def build_card(
             teacher=teacher or "off",
         ),
         validation=_validation_scores(best["per_label"], len(cases.validation)),
+        held_out=held_out,
         parent=None if parent is None else ModelReference(name=parent.card.name, sha256=parent.sha256),
     )
 

@@ -14,11 +14,11 @@ from VQSegLib.documents import describe_validation_error, parse_document
 from VQSegLib.errors import ConfigError, ProjectError
 from VQSegLib.project.cases import make_id
 from VQSegLib.project.folder import Project
+from VQSegLib.training.run_files import CONFIG_FILE
 
 if TYPE_CHECKING:
     from VQSegLib.training.config import TrainingConfig
 
-CONFIG_NAME = "config.json"
 DEFAULT_METHOD = "vqseg"
 _DEFAULT_PATCH_SIZE = {2: [128, 128], 3: [64, 64, 64]}
 
@@ -71,8 +71,8 @@ def build_config(project: Project, request: TrainingRequest, run_folder: Path) -
     from VQSegLib.training.parent import fill_from_parent
 
     is_plain_resume = request.resume and not (request.config or request.method or request.settings)
-    if is_plain_resume and (run_folder / CONFIG_NAME).is_file():
-        saved = run_folder / CONFIG_NAME
+    if is_plain_resume and (run_folder / CONFIG_FILE).is_file():
+        saved = run_folder / CONFIG_FILE
         return parse_document(TrainingConfig, saved.read_bytes(), str(saved), ConfigError)
     values = _load_values(request.config) if request.config else {}
     if request.method is not None:

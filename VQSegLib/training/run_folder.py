@@ -10,11 +10,8 @@ from VQSegLib.errors import ConfigError, ProjectError
 from VQSegLib.labels import LabelTable
 from VQSegLib.models.network import compute_size_divisor
 from VQSegLib.training.config import TrainingConfig
+from VQSegLib.training.run_files import CONFIG_FILE
 from VQSegLib.training.splits import TrainingCases, save_cases
-
-CONFIG_FILE = "config.json"
-MODEL_FILE = "model.safetensors"
-CACHE_FOLDER = "cache"
 
 
 def check_config(labels: LabelTable, config: TrainingConfig) -> None:

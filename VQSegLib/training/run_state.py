@@ -11,9 +11,6 @@ import torch
 from VQSegLib.atomic_files import written_atomically
 from VQSegLib.errors import ProjectError
 
-STATE_FILE = "state.pt"
-BEST_FILE = "best.pt"
-
 
 def save_tensors(path: Path, content: dict[str, Any]) -> None:
     """Write tensors, numbers and strings to ``path``, completely or not at all."""

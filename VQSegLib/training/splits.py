@@ -15,8 +15,7 @@ from VQSegLib.project.case_files import find_revision
 from VQSegLib.project.cases import CaseRecord, CaseState, Split
 from VQSegLib.project.folder import Project
 from VQSegLib.training.config import TrainingConfig
-
-CASES_FILE = "cases.json"
+from VQSegLib.training.run_files import CASES_FILE
 
 
 @dataclass(frozen=True)

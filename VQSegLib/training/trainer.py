@@ -13,7 +13,6 @@ import torch
 from VQSegLib.errors import Cancelled, ProjectError, VQSegError
 from VQSegLib.methods import build_method
 from VQSegLib.methods.base import Batch, StepResult
-from VQSegLib.models.checkpoint import save_checkpoint
 from VQSegLib.models.network import build_network
 from VQSegLib.project.cases import CaseRecord
 from VQSegLib.project.folder import Project
@@ -22,11 +21,12 @@ from VQSegLib.training.case_cache import cache_cases
 from VQSegLib.training.config import TrainingConfig
 from VQSegLib.training.distributed import agree, build_fabric
 from VQSegLib.training.events import EventLog
-from VQSegLib.training.model_card import build_card
+from VQSegLib.training.finish import FinishedRun, save_model
 from VQSegLib.training.parent import load_parent, read_class_order, start_from
 from VQSegLib.training.plots import CURVES_FILE, save_curves
-from VQSegLib.training.run_folder import CACHE_FOLDER, MODEL_FILE, check_config, check_new, check_resumable, prepare
-from VQSegLib.training.run_state import BEST_FILE, STATE_FILE, load_tensors, save_tensors
+from VQSegLib.training.run_files import BEST_FILE, CACHE_FOLDER, MODEL_FILE, STATE_FILE
+from VQSegLib.training.run_folder import check_config, check_new, check_resumable, prepare
+from VQSegLib.training.run_state import load_tensors, save_tensors
 from VQSegLib.training.schedule import build_optimizer, learning_rate
 from VQSegLib.training.splits import TrainingCases, load_cases, select_cases, uses_unlabeled
 from VQSegLib.training.step_average import StepAverage
@@ -276,7 +276,7 @@ class Trainer:
             best = load_tensors(self.output / BEST_FILE)
             network = self.method.inference_network()
             network.load_state_dict(best["weights"])
-            card = build_card(self.config, self.cases, network.config, best, self.command, parent=self.parent)
-            save_checkpoint(path, network, card)
+            run = FinishedRun(self.config, self.cases, network, best, self.parent, self.command)
+            save_model(path, self.project, run, device=str(self.fabric.device), cancelled=self.cancelled)
         self.fabric.barrier()
         return TrainingResult(path, self.best_step, self.best_dice, self.output / CURVES_FILE)
