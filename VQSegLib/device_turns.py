@@ -79,6 +79,13 @@ def _wait_for_run(lock: FileLock, on_wait: Callable[[], None], stop_if_cancelled
     _logger.warning("A training run did not let go within %.0f s; segmenting beside it.", _LONGEST_WAIT_SECONDS)
 
 
+def step_aside(is_stopped: Callable[[], bool]) -> None:
+    """Wait while a scan has the device, for work that is neither a scan nor a run."""
+    folder = machine_folder() / "turns"
+    while folder.is_dir() and _is_wanted(folder) and not is_stopped():
+        time.sleep(_POLL_SECONDS)
+
+
 class RunTurns:
     """A training run's side: it holds the device between its steps and lets go when a scan wants it."""
 
@@ -96,7 +103,7 @@ class RunTurns:
 
     def give_way(self, is_stopped: Callable[[], bool]) -> None:
         """Return when the device is free for the next step; at once if nobody wants it or the run shall stop."""
-        if self._lock.is_locked and not self._is_wanted():
+        if self._lock.is_locked and not _is_wanted(self._folder):
             return
         has_told = False
         while not is_stopped() and not self._take():
@@ -113,22 +120,23 @@ class RunTurns:
 
     def _take(self) -> bool:
         """Hold the lock if nobody wants the device; looked at again once it is held, because a scan marks first."""
-        if not self._lock.is_locked and (self._is_wanted() or not _try_lock(self._lock)):
+        if not self._lock.is_locked and (_is_wanted(self._folder) or not _try_lock(self._lock)):
             return False
-        if not self._is_wanted():
+        if not _is_wanted(self._folder):
             return True
         self._lock.release(force=True)
         return False
 
-    def _is_wanted(self) -> bool:
-        """Return whether a living process left a mark; those of dead ones are removed."""
-        marks = {path.name for path in self._folder.iterdir() if path.name.startswith(".vqseg-")}
-        if not marks:
-            return False
-        for stale in list(find_leftovers(self._folder)):
-            stale.unlink(missing_ok=True)
-            marks.discard(stale.name)
-        return bool(marks)
+
+def _is_wanted(folder: Path) -> bool:
+    """Return whether a living process left a mark; those of dead ones are removed."""
+    marks = {path.name for path in folder.iterdir() if path.name.startswith(".vqseg-")}
+    if not marks:
+        return False
+    for stale in list(find_leftovers(folder)):
+        stale.unlink(missing_ok=True)
+        marks.discard(stale.name)
+    return bool(marks)
 
 
 def _try_lock(lock: FileLock) -> bool:

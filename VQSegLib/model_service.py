@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from VQSegLib.device_turns import step_aside
 from VQSegLib.errors import ProjectError
 from VQSegLib.model_results import Promotion, ShelvedModel, describe_shelved
 from VQSegLib.project_service import ProjectService
@@ -69,8 +70,12 @@ class ModelService(ProjectService):
             if on_progress is not None:
                 on_progress(done / total, f"Segmenting held-out scan {done + 1} of {total}", None)
 
+        def is_stopped() -> bool:
+            step_aside(cancelled)
+            return cancelled()
+
         second = find_project_model(project, new)
-        return compare_models(project, first, second, device=device, on_case=tell, cancelled=cancelled)
+        return compare_models(project, first, second, device=device, on_case=tell, cancelled=is_stopped)
 
     def promote_model(
         self,
@@ -81,6 +86,7 @@ class ModelService(ProjectService):
         reason: str | None = None,
         on_progress: OnProgress | None = None,
         cancelled: Callable[[], bool] = never,
+        before_commit: Callable[[], None] = lambda: None,
     ) -> Promotion:
         """Use a model from now on if the rule says that it is not worse, or the user gives a reason.
 
@@ -91,6 +97,7 @@ class ModelService(ProjectService):
             reason: Why it shall be used even if the rule says that it is worse.
             on_progress: Told how far the comparison is.
             cancelled: Polled between batches.
+            before_commit: Called when only the last step is left; what it raises changes nothing.
 
         Raises:
             UserError: One sentence about the model or the cases.
@@ -109,6 +116,7 @@ class ModelService(ProjectService):
             because = f" {RULE}" if comparison.verdict == Verdict.NOT_WORSE else " Decided by the user."
         if reason:
             because += f" Reason given: {reason}"
+        before_commit()
         model_id = project.models.add(find_project_model(project, model))
         project.models.promote(model_id, rule=f"{sentence}{because}", decided_by=decided_by)
         return Promotion(is_promoted=True, sentence=sentence, comparison=comparison)

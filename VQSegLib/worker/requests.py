@@ -17,6 +17,7 @@ from VQSegLib.service import Service
 from VQSegLib.wire import PROTOCOL, WireArray
 from VQSegLib.worker.arrays import Params, to_numpy
 from VQSegLib.worker.project_requests import ProjectRequests
+from VQSegLib.worker.run_requests import RunRequests
 from VQSegLib.worker.scan_requests import Answer, ScanRequests
 from VQSegLib.worker.volumes import ReceivedVolume, VolumeStore
 
@@ -101,7 +102,9 @@ class Requests:
         self.long = ScanRequests(service, self._volumes).long
         projects = ProjectRequests(service, self._volumes)
         self.quick.update(projects.quick)
-        self.background = projects.background
+        runs = RunRequests(service)
+        self.quick.update(runs.quick)
+        self.background = {**projects.background, **runs.background}
 
     def names(self) -> list[str]:
         """Return the names of all methods."""
