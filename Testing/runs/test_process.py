@@ -33,8 +33,7 @@ def losses(events: list[dict[str, object]]) -> list[tuple[object, object]]:
 
 def train_without_interruption(project: Project, folder: Path, copy: Path) -> list[dict[str, object]]:
     """Take the course of a run once more, in this process and in one go."""
-    copy.parent.mkdir()
-    copy.mkdir()
+    copy.mkdir(parents=True)
     shutil.copytree(project.path / "models", copy.parent.parent / "models")
     for name in ("config.json", "cases.json"):
         shutil.copy(folder / name, copy / name)

@@ -40,9 +40,12 @@ def run(project_path: str, run_id: str) -> int:
     except Timeout:
         _logger.info("Another process is at this run already.")
         return 1
-    with Heartbeat(folder) as heartbeat:
-        _end_politely(heartbeat)
-        return _do(Path(project_path), folder, heartbeat)
+    try:
+        with Heartbeat(folder) as heartbeat:
+            _end_politely(heartbeat)
+            return _do(Path(project_path), folder, heartbeat)
+    finally:
+        lock.release()
 
 
 def _do(project_path: Path, folder: RunFolder, heartbeat: Heartbeat) -> int:
