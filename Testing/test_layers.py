@@ -19,8 +19,7 @@ LAYERS = (
     {"models"},
     {"methods"},
     {"training", "inference", "project", "evaluation"},
-    {"runs"},
-    {"export"},
+    {"runs", "export", "pool"},
     {
         "resources",
         "output_checks",
@@ -31,7 +30,7 @@ LAYERS = (
         "request_helpers",
     },
     {"project_review", "submission"},
-    {"scan_service", "project_service", "case_service", "model_service", "run_service"},
+    {"scan_service", "project_service", "case_service", "pool_service", "model_service", "run_service"},
     {"service", "demo"},
     {"commands", "worker", "cli"},
 )

@@ -14,6 +14,7 @@ from VQSegLib.errors import Cancelled, ProjectError
 from VQSegLib.export.formats import EXPORTERS, export_cases
 from VQSegLib.export.results import ExportReport
 from VQSegLib.image_files import load_label_map, load_volume
+from VQSegLib.leftovers import temporary_name
 from VQSegLib.project.document import add_label
 from VQSegLib.project.folder import Project
 from VQSegLib.project.importing import import_cases
@@ -123,6 +124,15 @@ def test_nothing_is_replaced_and_nothing_half_done_stays(filled: SimpleNamespace
     with pytest.raises(Cancelled):
         export_cases(filled.project, output, form, case_ids=None, series=None, before_case=stop)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_images_that_a_killed_export_left_are_removed_by_the_next(filled: SimpleNamespace, tmp_path: Path) -> None:
+    prefix, machine, pid, started, key = temporary_name().split("-")
+    killed = tmp_path / "-".join([prefix, machine, pid, str(int(started) - 1000), key])
+    killed.mkdir()
+    (killed / "image.nii.gz").write_bytes(b"of a patient")
+    export(filled, tmp_path / "plain", "nifti")
+    assert not killed.exists()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import typer
 
 from VQSegLib.commands.case_export import export_cases
 from VQSegLib.commands.case_import import SplitOption, import_cases, print_imported
+from VQSegLib.commands.case_next import find_next
 from VQSegLib.commands.interrupt import cancel_on_interrupt
 from VQSegLib.commands.project import JsonOption, ProjectArgument
 from VQSegLib.commands.terminal import print_result, print_sentence, shown_progress
@@ -18,6 +19,7 @@ from VQSegLib.errors import UserError
 app = typer.Typer(help="Add scans and label maps to a project.", no_args_is_help=True)
 app.command("import")(import_cases)
 app.command("export")(export_cases)
+app.command("next")(find_next)
 
 CaseArgument = Annotated[str, typer.Argument(help="Case id, as `vqseg cases list` shows it.")]
 CasesArgument = Annotated[list[str], typer.Argument(help="Case ids, as `vqseg cases list` shows them.")]

@@ -14,7 +14,7 @@ import numpy as np
 from VQSegLib.atomic_files import rename_folder
 from VQSegLib.errors import ProjectError
 from VQSegLib.image_files import save_label_map, save_volume
-from VQSegLib.leftovers import temporary_name
+from VQSegLib.leftovers import find_leftovers, temporary_name
 from VQSegLib.project.cases import CaseRecord
 from VQSegLib.project.folder import Project
 from VQSegLib.project.writing import told_failures
@@ -39,6 +39,8 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise ProjectError(msg)
     building = path.with_name(temporary_name())
     with told_failures(path.parent):
+        for leftover in find_leftovers(path.parent):  # images of patients, left by an export that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
         try:
             building.mkdir()
             yield building

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from VQSegLib.browsing import list_folders
-from VQSegLib.case_service import CaseService
 from VQSegLib.label_crops import crop_labels
 from VQSegLib.labels import Code, LabelTable
+from VQSegLib.pool_service import PoolService
 from VQSegLib.submission import Submission
 from VQSegLib.wire import WireArray
 from VQSegLib.worker.arrays import Index, Params, from_extent_ijk, to_numpy, to_wire_label
@@ -128,6 +128,14 @@ class ExportParams(ProjectParams):
     series: str | None = None
 
 
+class NextParams(ProjectParams):
+    """Parameters of ``cases/next``; without a model the one the project uses looks at the scans."""
+
+    model: str | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 10
+    device: str = "auto"
+
+
 class ReadParams(Params):
     """Parameters of ``volume/read``."""
 
@@ -141,10 +149,11 @@ class ProjectRequests:
 
     Attributes:
         quick: Methods that answer in milliseconds, in the order they are asked.
+        long: Methods that return the work to do, one at a time, because they need the device.
         background: Methods that return work to do beside a long request, one after the other.
     """
 
-    def __init__(self, service: CaseService, volumes: VolumeStore) -> None:
+    def __init__(self, service: PoolService, volumes: VolumeStore) -> None:
         """Serve a service.
 
         Args:
@@ -164,6 +173,7 @@ class ProjectRequests:
             "cases/remove": self._remove,
             "volume/read": self._read_volume,
         }
+        self.long: dict[str, Callable[[dict[str, Any]], Work]] = {"cases/next": self._find_next}
         self.background: dict[str, Callable[[dict[str, Any]], Work]] = {
             "projects/check": self._check,
             "cases/add": self._add_case,
@@ -280,6 +290,22 @@ class ProjectRequests:
                 "labels": [to_wire_label(crop) for crop in labels],
                 "case": opened.summary.model_dump(mode="json"),
             }
+
+        return work
+
+    def _find_next(self, params: dict[str, Any]) -> Work:
+        asked = NextParams.model_validate(params)
+
+        def work(job: Job) -> Answer:
+            found = self._service.find_next_scans(
+                Path(asked.project),
+                model=asked.model,
+                limit=asked.limit,
+                device=asked.device,
+                on_progress=job.report,
+                cancelled=job.is_cancelled,
+            )
+            return found.model_dump(mode="json")
 
         return work
 

@@ -105,6 +105,7 @@ class Requests:
         runs = RunRequests(service)
         self.quick.update(runs.quick)
         self.background = {**projects.background, **runs.background}
+        self.long.update(projects.long)
 
     def names(self) -> list[str]:
         """Return the names of all methods."""
