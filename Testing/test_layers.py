@@ -31,7 +31,7 @@ LAYERS = (
     },
     {"project_review", "submission"},
     {"scan_service", "project_service", "case_service", "pool_service", "model_service", "run_service"},
-    {"service", "demo"},
+    {"service", "demo", "demo_loop"},
     {"commands", "worker", "cli"},
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}

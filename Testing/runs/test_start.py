@@ -117,12 +117,6 @@ def test_an_unknown_preset_is_refused(project: Project, parent: Path) -> None:
         plan(project, parent, preset="forever")
 
 
-def test_an_engine_that_cannot_train_says_so(project: Project, parent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(start_module.importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(ConfigError, match="can segment but not train"):
-        plan(project, parent)
-
-
 def test_a_started_run_is_found_and_keeps_others_out(project: Project, parent: Path, started: list[list[str]]) -> None:
     run, notes = start_run(project, RunRequest(parent, asked_by="Dr. Ö"))
     assert run.summarize().state == RunState.RUNNING

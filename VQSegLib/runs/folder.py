@@ -11,7 +11,7 @@ from typing import Any
 from VQSegLib.atomic_files import write_text
 from VQSegLib.documents import DocumentT, parse_document
 from VQSegLib.errors import ProjectError
-from VQSegLib.leftovers import is_running, machine_key
+from VQSegLib.leftovers import find_leftovers, is_running, machine_key
 from VQSegLib.project.review import utc_now
 from VQSegLib.project.writing import told_failures
 from VQSegLib.runs.documents import (
@@ -125,15 +125,16 @@ class RunFolder:
             return None
 
     def clear_for_resume(self) -> None:
-        """Forget how the run ended."""
-        for name in (STOP_FILE, RESULT_FILE):
-            (self.path / name).unlink(missing_ok=True)
+        """Forget how the run ended, and what its process left half-written if it was killed."""
+        for file in (self.path / STOP_FILE, self.path / RESULT_FILE, *find_leftovers(self.path)):
+            file.unlink(missing_ok=True)
 
     def clear_up(self) -> None:
         """Remove what only an unfinished run needs: prepared scans, weights and state."""
         shutil.rmtree(self.path / CACHE_FOLDER, ignore_errors=True)
-        for name in (STATE_FILE, BEST_FILE, MODEL_FILE, STOP_FILE):
-            (self.path / name).unlink(missing_ok=True)
+        names = (STATE_FILE, BEST_FILE, MODEL_FILE, STOP_FILE)
+        for file in (*(self.path / name for name in names), *find_leftovers(self.path)):
+            file.unlink(missing_ok=True)
 
     def _read(self, cls: type[DocumentT], name: str) -> DocumentT | None:
         file = self.path / name

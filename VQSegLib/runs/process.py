@@ -28,8 +28,10 @@ def start_detached(arguments: list[str], log: Path) -> psutil.Process:
     """
     flags = [flag for flag, is_set in (("-s", sys.flags.no_user_site), ("-S", sys.flags.no_site)) if is_set]
     root = str(Path(__file__).resolve().parents[2])
-    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "PYTHONUTF8": "1"}
+    # Where this program decided what comes first, as in Slicer's private folder, the order is kept.
+    paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    paths = paths if root in paths else [root, *paths]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUTF8": "1"}
     try:
         with log.open("ab") as output:
             process = _popen([sys.executable, *flags, *arguments], output.fileno(), environment)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from VQSegLib.atomic_files import sync_folder
-from VQSegLib.errors import ConfigError, ProjectError
+from VQSegLib.errors import ProjectError
 from VQSegLib.leftovers import machine_key
 from VQSegLib.models.card import ModelCard
 from VQSegLib.models.checkpoint import read_card
@@ -71,7 +70,6 @@ def plan_run(project: Project, request: RunRequest) -> PlannedRun:
     Raises:
         UserError: One sentence that says why it cannot.
     """
-    _check_packages()
     card = None if request.parent is None else read_card(request.parent)
     if card is not None:
         check_labels(card, project.labels)
@@ -174,14 +172,6 @@ def refuse_second_run(project: Project) -> None:
         if run.summarize().state == RunState.RUNNING:
             msg = f"Run '{run.path.name}' of this project is under way; wait for it, or stop it first."
             raise ProjectError(msg)
-
-
-def _check_packages() -> None:
-    if importlib.util.find_spec("lightning_fabric") is None:
-        msg = (
-            "This engine can segment but not train: the package 'lightning-fabric' is missing; install 'vqseg[train]'."
-        )
-        raise ConfigError(msg)
 
 
 def _has_unlabeled(project: Project) -> bool:

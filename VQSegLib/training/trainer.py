@@ -198,8 +198,12 @@ class Trainer:
         started = time.perf_counter()
         scores = self._score()
         per_label = {name: None if math.isnan(value) else value for name, value in scores.per_label.items()}
-        seconds = time.perf_counter() - started
-        log.write("validation", self.step, {"dice": scores.mean, "dice_per_label": per_label, "seconds": seconds})
+        seconds, split = time.perf_counter() - started, str(self.watched[0].split)
+        log.write(
+            "validation",
+            self.step,
+            {"dice": scores.mean, "dice_per_label": per_label, "seconds": seconds, "split": split},
+        )
         self._report({"dice": scores.mean})
         # NaN, when no validation case shows any label, selects nothing: then the last weights are kept.
         if self.cases.validation and (scores.mean > self.best_dice or not math.isfinite(self.best_dice)):
