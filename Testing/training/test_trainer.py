@@ -21,7 +21,7 @@ from VQSegLib.project.folder import Project
 from VQSegLib.training import trainer as trainer_module
 from VQSegLib.training.config import TrainingConfig
 from VQSegLib.training.events import read_events
-from VQSegLib.training.run_state import STATE_FILE
+from VQSegLib.training.run_files import STATE_FILE
 from VQSegLib.training.trainer import Trainer
 from VQSegLib.training.validation import ValidationScores
 from VQSegLib.volume import Volume
@@ -242,10 +242,10 @@ def test_missing_cases_are_refused(
     fresh_project: Project, make_config: MakeConfig, make_scan: Callable, tmp_path: Path
 ) -> None:
     fresh_project.add_case(make_scan(0)[0], None, split="train")
-    with pytest.raises(ProjectError, match="no labeled case to train on; add some"):
+    with pytest.raises(ProjectError, match="no labeled case to train on; accept"):
         Trainer(fresh_project, make_config(), tmp_path / "run")
     fresh_project.add_case(*make_scan(1), split="validation")
-    with pytest.raises(ProjectError, match="no labeled case to train on; add some"):
+    with pytest.raises(ProjectError, match="no labeled case to train on; accept"):
         Trainer(fresh_project, make_config(), tmp_path / "run")
 
 
