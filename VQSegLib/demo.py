@@ -45,12 +45,12 @@ def run_demo(output: Path, *, overwrite: bool = False, on_progress: OnProgress |
     Raises:
         UserError: The demo files are missing, or ``output`` holds results already or cannot be written.
     """
-    from VQSegLib.atomic_files import written_atomically
+    from VQSegLib.atomic_files import write_text
     from VQSegLib.evaluation.overlay import save_overlay
     from VQSegLib.evaluation.table import format_json
     from VQSegLib.image_files import load_label_map, load_volume
 
-    image_path, label_path = _demo_file("image.nii.gz"), _demo_file("label.nii.gz")
+    image_path, label_path = demo_file("image.nii.gz"), demo_file("label.nii.gz")
     service = Service()
     labels = service.show_model(MODEL_NAME).labels
     service.verify_model(MODEL_NAME)  # before the folder is made, so that a damaged file leaves nothing behind
@@ -58,16 +58,19 @@ def run_demo(output: Path, *, overwrite: bool = False, on_progress: OnProgress |
     map_path, picture, scores = (output / name for name in ("segmentation.nii.gz", "overlay.png", "scores.json"))
     segmentation = service.segment(image_path, MODEL_NAME, map_path, overwrite=overwrite, on_progress=on_progress)
     evaluation = service.evaluate(map_path, label_path, labels=labels)
-    with written_atomically(scores) as temporary:
-        temporary.write_text(format_json(evaluation), encoding="utf-8")
+    write_text(scores, format_json(evaluation))
     title = "OpenKBP test patient: VQSeg (solid) and clinical contours (dashed)"
     image, prediction, reference = load_volume(image_path), load_label_map(map_path), load_label_map(label_path)
     save_overlay(picture, image, prediction, reference, labels, title=title)
     return DemoResult(segmentation, evaluation, picture, scores)
 
 
-def _demo_file(name: str) -> Path:
-    """Return a shipped demo file."""
+def demo_file(name: str) -> Path:
+    """Return the path of a shipped demo file.
+
+    Raises:
+        UserError: It is missing.
+    """
     path = resources_folder() / "demo" / name
     if not path.is_file():
         msg = f"The demo file '{path}' is missing; run the demo from a complete copy of the repository."

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from VQSegLib.atomic_files import write_text
 from VQSegLib.errors import ProjectError
 from VQSegLib.labels import LabelTable
 from VQSegLib.project.cases import RECORD_NAME, CaseState, Split
-from VQSegLib.project.durable_files import write_text
 from VQSegLib.project.folder import Project
 from VQSegLib.training.splits import select_cases
 

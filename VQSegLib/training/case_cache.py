@@ -18,7 +18,7 @@ from VQSegLib.inference.preprocessing import prepare_case
 from VQSegLib.labels import LabelTable
 from VQSegLib.models.config import PreprocessingConfig
 from VQSegLib.project.cases import CaseRecord
-from VQSegLib.project.folder import Project
+from VQSegLib.training.case_source import CaseSource
 from VQSegLib.volume import Array
 
 _log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class CachedCase:
 
 
 def cache_cases(
-    project: Project,
+    project: CaseSource,
     records: Iterable[CaseRecord],
     preprocessing: PreprocessingConfig,
     folder: Path,
@@ -67,7 +67,7 @@ def cache_cases(
     """Prepare each case once into ``folder``; cases already there are used as they are.
 
     Args:
-        project: Project the cases belong to.
+        project: CaseSource the cases belong to.
         records: Cases.
         preprocessing: Grid and body crop.
         folder: Cache folder; safe to delete at any time.
@@ -82,7 +82,9 @@ def cache_cases(
     return cached
 
 
-def _cache_case(project: Project, record: CaseRecord, preprocessing: PreprocessingConfig, folder: Path) -> CachedCase:
+def _cache_case(
+    project: CaseSource, record: CaseRecord, preprocessing: PreprocessingConfig, folder: Path
+) -> CachedCase:
     key = sha256(f"{preprocessing.model_dump_json()}{record.model_dump_json()}".encode()).hexdigest()[:20]
     labeled = record.is_labeled
     case = CachedCase(

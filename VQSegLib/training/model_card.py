@@ -10,14 +10,14 @@ from VQSegLib.methods.vqseg_config import VQSegConfig
 from VQSegLib.models.card import ModelCard, ModelReference, Scores, TrainingRecord
 from VQSegLib.models.checkpoint import Model
 from VQSegLib.models.config import NetworkConfig
-from VQSegLib.project.folder import Project
+from VQSegLib.training.case_source import CaseSource
 from VQSegLib.training.config import TrainingConfig
 from VQSegLib.training.splits import TrainingCases
 from VQSegLib.training.validation import ValidationScores
 
 
 def build_card(
-    project: Project,
+    project: CaseSource,
     config: TrainingConfig,
     cases: TrainingCases,
     network: NetworkConfig,

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from VQSegLib.atomic_files import write_text
 from VQSegLib.documents import parse_document
 from VQSegLib.errors import ConfigError, ProjectError
 from VQSegLib.models.network import compute_size_divisor
-from VQSegLib.project.durable_files import write_text
-from VQSegLib.project.folder import Project
+from VQSegLib.training.case_source import CaseSource
 from VQSegLib.training.config import TrainingConfig
 
 CONFIG_FILE = "config.json"
 MODEL_FILE = "model.safetensors"
 
 
-def check_config(project: Project, config: TrainingConfig) -> None:
+def check_config(project: CaseSource, config: TrainingConfig) -> None:
     """Make sure that a configuration fits the project and itself.
 
     Raises:

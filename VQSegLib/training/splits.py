@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from VQSegLib.errors import ProjectError
 from VQSegLib.project.cases import CaseRecord, CaseState, Split
-from VQSegLib.project.folder import Project
+from VQSegLib.training.case_source import CaseSource
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class TrainingCases:
     validation: tuple[CaseRecord, ...]
 
 
-def select_cases(project: Project, *, uses_unlabeled: bool) -> TrainingCases:
+def select_cases(project: CaseSource, *, uses_unlabeled: bool) -> TrainingCases:
     """Return the cases of a run, in an order that depends on their voxels and not on their random ids.
 
     Raises:

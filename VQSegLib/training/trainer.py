@@ -11,13 +11,13 @@ from pathlib import Path
 import torch
 
 from VQSegLib.errors import Cancelled, ProjectError, VQSegError
-from VQSegLib.methods import METHODS, build_method
+from VQSegLib.methods import build_method
 from VQSegLib.methods.base import Batch, StepResult
 from VQSegLib.models.checkpoint import save_checkpoint
 from VQSegLib.models.network import build_network
-from VQSegLib.project.folder import Project
 from VQSegLib.training.batches import BatchSource, build_loader
 from VQSegLib.training.case_cache import cache_cases
+from VQSegLib.training.case_source import CaseSource
 from VQSegLib.training.config import TrainingConfig
 from VQSegLib.training.distributed import agree, build_fabric
 from VQSegLib.training.events import EventLog
@@ -61,6 +61,7 @@ class Trainer:
         command: Command line, for the model card.
         on_progress: See :data:`ProgressCallback`.
         cancelled: Polled before every step and during validation; the run can be resumed afterwards.
+        cache: Folder of prepared cases, which several runs may share; None makes one in ``output``.
 
     Raises:
         ConfigError: The configuration contradicts the project, the machine or the run to resume.
@@ -69,7 +70,7 @@ class Trainer:
 
     def __init__(
         self,
-        project: Project,
+        project: CaseSource,
         config: TrainingConfig,
         output: Path,
         *,
@@ -77,6 +78,7 @@ class Trainer:
         command: str = "",
         on_progress: ProgressCallback | None = None,
         cancelled: Callable[[], bool] | None = None,
+        cache: Path | None = None,
     ) -> None:
         check_config(project, config)
         if resume:
@@ -84,8 +86,9 @@ class Trainer:
         else:
             check_new(output)
         self.project, self.config, self.output, self.command = project, config, output, command
+        self.cache = cache or output / "cache"
         self.on_progress, self.cancelled = on_progress, cancelled or (lambda: False)
-        self.cases: TrainingCases = select_cases(project, uses_unlabeled=METHODS[config.method.name].uses_unlabeled)
+        self.cases: TrainingCases = select_cases(project, uses_unlabeled=config.method.uses_unlabeled)
         self.fabric = build_fabric(config.device)
         torch.manual_seed(config.seed)
         network = build_network(config.method.adapt_network(config.network))
@@ -130,7 +133,7 @@ class Trainer:
 
     def _batch_source(self) -> BatchSource:
         """Return the cached cases; the first process prepares them, the others wait and find them."""
-        folder, preprocessing = self.output / "cache", self.config.preprocessing
+        folder, preprocessing = self.cache, self.config.preprocessing
         alone = self.fabric.world_size == 1
         with self.fabric.rank_zero_first():
             labeled, unlabeled = (

@@ -14,7 +14,7 @@ from VQSegLib.labels import LabelTable
 from VQSegLib.models.config import NetworkConfig, PreprocessingConfig
 from VQSegLib.models.network import VQSegNet
 from VQSegLib.project.cases import CaseRecord
-from VQSegLib.project.folder import Project
+from VQSegLib.training.case_source import CaseSource
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class ValidationScores:
 
 
 def validate(
-    project: Project,
+    project: CaseSource,
     records: Sequence[CaseRecord],
     candidate: Candidate,
     device: str,
@@ -51,7 +51,7 @@ def validate(
     """Predict every validation case in its own geometry and score it.
 
     Args:
-        project: Project of the cases.
+        project: CaseSource of the cases.
         records: Labeled cases of the validation split.
         candidate: Network to score.
         device: Device of the predictor.
