@@ -126,6 +126,16 @@ def test_waiting_can_be_cancelled_and_leaves_no_mark() -> None:
     turns.let_go()
 
 
+def test_on_a_processor_a_scan_begins_beside_the_last_step(start: Callable[[str], subprocess.Popen[str]]) -> None:
+    run = start(RUN.replace(str(STEP_SECONDS), "2"))
+    read_until(run, "step")
+    asked = time.monotonic()
+    with clinicians_turn(lambda: pytest.fail("waited"), shares_step=True):
+        assert time.monotonic() - asked < 1
+        read_until(run, "waiting")
+    read_until(run, "going on")
+
+
 def test_a_run_that_does_not_react_cannot_keep_a_clinician_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_turns, "_LONGEST_WAIT_SECONDS", 0.2)
     turns = RunTurns(lambda: None, lambda: None)

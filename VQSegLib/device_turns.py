@@ -40,13 +40,18 @@ def machine_folder() -> Path:
 
 @contextmanager
 def clinicians_turn(
-    on_wait: Callable[[], None] = lambda: None, stop_if_cancelled: Callable[[], None] = lambda: None
+    on_wait: Callable[[], None] = lambda: None,
+    stop_if_cancelled: Callable[[], None] = lambda: None,
+    *,
+    shares_step: bool = False,
 ) -> Iterator[None]:
     """Have the device to oneself as far as training runs of this user are concerned.
 
     Args:
         on_wait: Called when a run has to finish its step first.
         stop_if_cancelled: Called while waiting; what it raises ends the waiting.
+        shares_step: Begin beside the step a run is taking. On a processor that step has low priority, and on a busy
+            machine waiting for it would be longer than working beside it; on a GPU it holds the memory.
     """
     folder = machine_folder() / "turns"
     try:
@@ -58,7 +63,8 @@ def clinicians_turn(
         yield
         return
     try:
-        _wait_for_run(FileLock(folder / _LOCK_NAME), on_wait, stop_if_cancelled)
+        if not shares_step:
+            _wait_for_run(FileLock(folder / _LOCK_NAME), on_wait, stop_if_cancelled)
         yield
     finally:
         mark.unlink(missing_ok=True)

@@ -103,7 +103,7 @@ class ScanService:
         started = time.perf_counter()
         loaded, loading = self._get_model(model, on_progress)
         predictor = Predictor(loaded, device=device)
-        with _before_runs(on_progress, cancelled):
+        with _before_runs(device, on_progress, cancelled):
             prediction = predictor.predict(volume, roi=roi, on_progress=on_progress, cancelled=cancelled)
         return _describe(prediction, loaded, started, loading)
 
@@ -138,7 +138,7 @@ class ScanService:
         started = time.perf_counter()
         loaded, loading = self._get_model(model, on_progress)
         estimator = UncertaintyEstimator(loaded, samples=samples, device=device)
-        with _before_runs(on_progress, cancelled):
+        with _before_runs(device, on_progress, cancelled):
             unsure = estimator.estimate(volume, roi=roi, on_progress=on_progress, cancelled=cancelled)
         return unsure, _describe(unsure.prediction, loaded, started, loading)
 
@@ -176,7 +176,7 @@ class ScanService:
 
         started = time.perf_counter()
         loaded, loading = self._get_model(model, on_progress)
-        with _before_runs(on_progress, cancelled):
+        with _before_runs(device, on_progress, cancelled):
             refinement = refine(
                 loaded,
                 volume,
@@ -208,14 +208,21 @@ class ScanService:
         return self._models[path]
 
 
-def _before_runs(on_progress: OnProgress | None, cancelled: Callable[[], bool] | None) -> AbstractContextManager[None]:
-    """Let training runs on this machine wait; one may have to finish its step first."""
+def _before_runs(
+    device: str, on_progress: OnProgress | None, cancelled: Callable[[], bool] | None
+) -> AbstractContextManager[None]:
+    """Let training runs on this machine wait; on a GPU one may have to finish its step first.
+
+    Raises:
+        ConfigError: There is no such device.
+    """
+    from VQSegLib.inference.device import resolve_device
 
     def tell() -> None:
         if on_progress is not None:
             on_progress(0.0, "Waiting for a training step to end", None)
 
-    return clinicians_turn(tell, stopper(cancelled or never))
+    return clinicians_turn(tell, stopper(cancelled or never), shares_step=resolve_device(device).type == "cpu")
 
 
 def _describe(prediction: Prediction, model: Model, started: float, loading_seconds: float) -> SegmentedVolume:
