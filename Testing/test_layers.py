@@ -14,12 +14,12 @@ LAYERS = (
     {"__init__", "errors", "documents"},
     {"wire", "wire_body", "wire_decoder", "wire_command", "wire_client"},
     {"atomic_files", "leftovers", "native_output", "device_turns", "failure_log"},
-    {"labels", "volume", "box", "orientation", "label_crops", "scan_checks"},
+    {"labels", "volume", "box", "orientation", "label_crops", "largest_component", "scan_checks"},
     {"image_files", "image_checks", "nifti_checks", "dicom_files"},
     {"models"},
     {"methods"},
     {"training", "inference", "project", "evaluation"},
-    {"runs", "export", "pool"},
+    {"runs", "comparison", "export", "pool"},
     {
         "resources",
         "output_checks",
@@ -32,7 +32,7 @@ LAYERS = (
     {"project_review", "submission"},
     {"scan_service", "project_service", "case_service", "pool_service", "model_service", "run_service"},
     {"service", "demo", "demo_loop"},
-    {"commands", "worker", "cli"},
+    {"commands", "worker", "cli", "benchmarks"},
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 FORBIDDEN = {"slicer", "qt", "ctk", "vtk", "PythonQt", "SegmentEditorEffects"}

@@ -50,7 +50,7 @@ def run_demo(output: Path, *, overwrite: bool = False, on_progress: OnProgress |
     from VQSegLib.evaluation.table import format_json
     from VQSegLib.image_files import load_label_map, load_volume
 
-    image_path, label_path = _demo_file("image.nii.gz"), _demo_file("label.nii.gz")
+    image_path, label_path = demo_file("image.nii.gz"), demo_file("label.nii.gz")
     service = Service()
     labels = service.show_model(MODEL_NAME).labels
     service.verify_model(MODEL_NAME)  # before the folder is made, so that a damaged file leaves nothing behind
@@ -65,8 +65,12 @@ def run_demo(output: Path, *, overwrite: bool = False, on_progress: OnProgress |
     return DemoResult(segmentation, evaluation, picture, scores)
 
 
-def _demo_file(name: str) -> Path:
-    """Return a shipped demo file."""
+def demo_file(name: str) -> Path:
+    """Return the path of a shipped demo file.
+
+    Raises:
+        UserError: It is missing.
+    """
     path = resources_folder() / "demo" / name
     if not path.is_file():
         msg = f"The demo file '{path}' is missing; run the demo from a complete copy of the repository."

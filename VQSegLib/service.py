@@ -23,6 +23,8 @@ from VQSegLib.service_results import (
 )
 
 if TYPE_CHECKING:
+    from VQSegLib.comparison.benchmark_methods import BenchmarkFiles
+    from VQSegLib.comparison.plan import BenchmarkPlan
     from VQSegLib.evaluation.results import Evaluation, Unit
     from VQSegLib.inference.device import Device
     from VQSegLib.labels import LabelTable
@@ -118,6 +120,36 @@ class Service(ModelService, RunService, PoolService):
             validation_dice=result.best_dice if math.isfinite(result.best_dice) else None,
             curves=str(result.curves_path),
         )
+
+    def benchmark_methods(
+        self,
+        data: Path,
+        plan: BenchmarkPlan,
+        output: Path,
+        *,
+        on_progress: OnProgress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> BenchmarkFiles:
+        """Compare training methods on one data set, and go on where an earlier call in ``output`` stopped.
+
+        Args:
+            data: Project folder, ``lidc_slices.npz``, or folder of the left-atrium data.
+            plan: Rows, labeled parts, seeds and budget.
+            output: Folder of runs and tables.
+            on_progress: Told how far the work is.
+            cancelled: Polled before every step.
+
+        Raises:
+            UserError: One sentence about data, plan or folder.
+            Cancelled: ``cancelled`` answered True.
+        """
+        from VQSegLib.comparison.benchmark_methods import benchmark_methods
+
+        def tell(fraction: float, stage: str) -> None:
+            if on_progress is not None:
+                on_progress(fraction, stage, None)
+
+        return benchmark_methods(data, plan, output, tell, cancelled or (lambda: False))
 
     def list_models(self, folder: Path | None = None) -> list[ModelSummary]:
         """List the model files of a folder, the shipped ones by default.

@@ -25,8 +25,11 @@ def test_auto_takes_cuda_only_where_there_is_one(monkeypatch):
     assert resolve_device(CPU) == CPU
 
 
-def test_auto_precision_follows_the_device():
+def test_auto_precision_follows_the_device(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": False}, raising=False)
     assert resolve_precision("auto", CPU) == torch.float32
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+    assert resolve_precision("auto", CPU) == torch.bfloat16
     assert resolve_precision("auto", torch.device("cuda")) == torch.bfloat16
     assert resolve_precision("bfloat16", CPU) == torch.bfloat16
 
@@ -36,10 +39,10 @@ def test_the_batch_follows_free_memory(monkeypatch):
         monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=int(gib * 2**30)))
 
     free(64)
-    slices, windows = compute_batch_size(CPU, (512, 512), 9), compute_batch_size(CPU, (80, 112, 112), 9)
-    assert (slices, windows) == (4, 1)
-    free(1.2)
-    assert compute_batch_size(CPU, (512, 512), 9) == 2
+    slices, windows = compute_batch_size(CPU, (256, 256), 9), compute_batch_size(CPU, (80, 112, 112), 9)
+    assert (slices, windows) == (5, 1)
+    free(0.3)
+    assert compute_batch_size(CPU, (256, 256), 9) == 2
     free(0.01)
     assert compute_batch_size(CPU, (512, 512), 9) == 1
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (8 << 30, 16 << 30))

@@ -12,7 +12,7 @@ from VQSegLib.errors import Cancelled, ConfigError
 from VQSegLib.inference.predictor import Predictor
 from VQSegLib.inference.uncertainty import UncertaintyEstimator
 from VQSegLib.models.code_perturbation import CodePerturbationConfig
-from VQSegLib.models.repeated_decoding import RepeatedDecoder
+from VQSegLib.models.prepared_conv import PreparedConvNet
 from VQSegLib.volume import Volume
 
 OFF = CodePerturbationConfig(perturbation_rate=0.0)
@@ -100,16 +100,17 @@ def test_the_size_of_the_batch_changes_nothing(model, ct, found):
 
 def test_the_encoder_runs_once_for_each_window(model, ct, monkeypatch):
     encoded, decoded = [], []
-    encode, decode = model.network.encode, RepeatedDecoder.decode
-    monkeypatch.setattr(model.network, "encode", lambda x: encoded.append(len(x)) or encode(x))
-    monkeypatch.setattr(RepeatedDecoder, "decode", lambda *given: decoded.append(len(given[2])) or decode(*given))
+    encode, decode = PreparedConvNet.encode, PreparedConvNet.decode
+    monkeypatch.setattr(PreparedConvNet, "encode", lambda net, x: encoded.append(len(x)) or encode(net, x))
+    monkeypatch.setattr(PreparedConvNet, "decode", lambda *given: decoded.append(len(given[2])) or decode(*given))
     Predictor(model, device="cpu").predict(ct)
     plain = sum(encoded)
     encoded.clear()
+    decoded.clear()
     estimate(model, ct, samples=6)
     second = sum(encoded) - plain
     assert 0 < second < plain
-    assert sum(decoded) == second * (1 + 6)
+    assert sum(decoded) == plain + second * (1 + 6)
 
 
 def test_samples_are_saved_where_they_would_cost_more_than_asked(model, ct):
@@ -176,8 +177,8 @@ def test_a_model_that_is_sure_everywhere_is_not_decoded_again(make_vq_model, ct)
 def test_cancelling_stops_between_decodes(make_vq_model, ct, monkeypatch, stop_after):
     model = make_vq_model(**FIELDS)
     decoded = []
-    decode = RepeatedDecoder.decode
-    monkeypatch.setattr(RepeatedDecoder, "decode", lambda *given: decoded.append(1) or decode(*given))
+    decode = PreparedConvNet.decode
+    monkeypatch.setattr(PreparedConvNet, "decode", lambda *given: decoded.append(1) or decode(*given))
     before = []
 
     def watch(_fraction, stage, _left) -> None:

@@ -57,7 +57,7 @@ def test_without_unlabeled_scans_only_the_labeled_ones_are_used_and_that_is_said
         project.remove_case(record.case_id)
     planned = plan(project, parent)
     assert planned.cases.unlabeled == ()
-    assert not planned.config.method.needs_unlabeled(planned.config.max_steps - 1)
+    assert not planned.config.method.needs_unlabeled(planned.config.max_steps - 1, planned.config.max_steps)
     assert "labeled scans only" in planned.notes[0]
 
 

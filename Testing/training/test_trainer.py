@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from VQSegLib.errors import Cancelled, ConfigError, ProjectError, VQSegError
+from VQSegLib.methods import METHODS as ALL_METHODS
 from VQSegLib.models.checkpoint import load_checkpoint
 from VQSegLib.project.cases import Split
 from VQSegLib.project.folder import Project
@@ -116,6 +117,21 @@ def test_a_resumed_run_gives_the_curve_and_weights_of_an_uninterrupted_one(
     )
     assert all(torch.equal(resumed[key], expected[key]) for key in expected)
     assert result.best_dice == json.loads(_best_line(whole))["dice"]
+
+
+@pytest.mark.parametrize("name", sorted(set(ALL_METHODS) - set(METHODS)))
+def test_every_other_method_resumes_alike(
+    name: str, project: Project, make_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Second networks, decoders and memories are part of the state; validation, which costs most, is left out."""
+    monkeypatch.setattr(trainer_module, "validate", lambda *_: ValidationScores({}))
+    config = make_config(name, method={"name": name})
+    Trainer(project, config, tmp_path / "whole").run()
+    run_until(project, config, tmp_path / "run", 4)
+    Trainer(project, config, tmp_path / "run", resume=True).run()
+    assert logged(tmp_path / "run") == logged(tmp_path / "whole")
+    resumed, expected = (torch.load(tmp_path / f / STATE_FILE, weights_only=True)["method"] for f in ("run", "whole"))
+    assert all(torch.equal(resumed[key], expected[key]) for key in expected)
 
 
 def _best_line(folder: Path) -> str:

@@ -12,7 +12,7 @@ from torch import nn
 
 from VQSegLib.box import Triple
 from VQSegLib.errors import ModelFileError
-from VQSegLib.inference.device import autocasting, is_out_of_memory, release_cached_memory
+from VQSegLib.inference.device import is_out_of_memory, release_cached_memory
 from VQSegLib.inference.window_reader import WindowReader
 
 logger = logging.getLogger(__name__)
@@ -39,20 +39,16 @@ class BatchedForward:
         notes: Sentences for the user about halving.
     """
 
-    def __init__(
-        self, computation: WindowComputation, device: torch.device, dtype: torch.dtype, batch_size: int
-    ) -> None:
+    def __init__(self, computation: WindowComputation, device: torch.device, batch_size: int) -> None:
         """Prepare to run.
 
         Args:
             computation: Its network must be on the device already.
             device: Where to run.
-            dtype: bfloat16 turns autocast on.
             batch_size: Windows per pass to begin with.
         """
         self._computation = computation
         self._device = device
-        self._dtype = dtype
         self.batch_size = batch_size
         self.notes: list[str] = []
 
@@ -82,7 +78,7 @@ class BatchedForward:
 
     def _forward(self, images: torch.Tensor, starts: Sequence[Triple]) -> torch.Tensor | None:
         # no_grad, not inference_mode: what a network caches here may be needed by the next training step.
-        with torch.no_grad(), autocasting(self._device, self._dtype):
+        with torch.no_grad():
             answer = self._computation.forward(images.to(self._device), starts).float()
         expected = (images.shape[0], self._computation.channels, *images.shape[2:])
         if tuple(answer.shape) != expected:

@@ -39,5 +39,12 @@ class LabelWriter:
     def write_output(self, plane: Plane, logits: torch.Tensor) -> None:
         """Write one slice from the logits ``(num_classes, J, I)`` on the input's grid."""
         # max is several times faster than argmax over the first axis on the CPU.
-        classes = logits.max(dim=0).indices
-        self._label_map[plane][...] = self._values[classes.to(torch.uint8).cpu().numpy()]
+        self.write_classes(plane, logits.max(dim=0).indices)
+
+    def write_classes(self, plane: Plane, classes: torch.Tensor) -> None:
+        """Write one slice from network classes ``(J, I)`` on the input's grid."""
+        self._label_map[plane][...] = self.to_values(classes)
+
+    def to_values(self, classes: torch.Tensor) -> npt.NDArray[np.uint8]:
+        """Return the label values of network classes."""
+        return self._values.take(classes.to(torch.uint8).cpu().numpy())

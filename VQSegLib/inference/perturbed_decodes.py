@@ -7,13 +7,11 @@ from hashlib import blake2b
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 - the field's usual name
 
 from VQSegLib.box import Triple
+from VQSegLib.models.code_lookup import CodeLookup
 from VQSegLib.models.code_perturbation import CodePerturbationConfig, calibrate_temperature, perturb_codes
-from VQSegLib.models.network import VQSegNet
-from VQSegLib.models.repeated_decoding import RepeatedDecoder
-from VQSegLib.models.vector_quantizer import Quantized, VectorQuantizer
+from VQSegLib.models.coded_network import CodedNetwork
 
 _CALIBRATION_CODES = 128
 """Enough for the temperature to two digits; all 1,024 codes cost half a second."""
@@ -23,6 +21,13 @@ def entropy_nats(probabilities: Tensor, axis: int) -> Tensor:
     """Return the entropy over an axis of classes, in nats (0 to the logarithm of the number of classes)."""
     entropy: Tensor = torch.special.entr(probabilities).sum(axis)
     return entropy
+
+
+def entropy_of_logits(logits: Tensor) -> Tensor:
+    """Return the entropy ``(J, I)`` in nats of the classes that logits ``(num_classes, J, I)`` tell."""
+    # Half the time of entr(softmax): its logarithm of every probability is not needed.
+    log_probabilities = logits.log_softmax(0)
+    return log_probabilities.exp().mul_(log_probabilities).sum(0).neg_()
 
 
 class PerturbedDecodes:
@@ -43,8 +48,8 @@ class PerturbedDecodes:
 
     def __init__(
         self,
-        network: VQSegNet,
-        quantizer: VectorQuantizer,
+        network: CodedNetwork,
+        lookup: CodeLookup,
         config: CodePerturbationConfig,
         *,
         samples: int,
@@ -54,33 +59,32 @@ class PerturbedDecodes:
         """Prepare to decode.
 
         Args:
-            network: Network in evaluation mode, on its device.
-            quantizer: Its quantizer.
+            network: Network on its device.
+            lookup: Its codes.
             config: Rate, distance and strength of the perturbation.
             samples: Perturbed decodes per window.
             seed: Decides what is drawn.
             touch: Called before every decode; what it raises ends the work.
         """
-        self._network, self._quantizer, self._config = network, quantizer, config
+        self._network, self._lookup, self._config = network, lookup, config
         self._samples, self._seed, self._touch = samples, seed, touch
-        self._decoder = RepeatedDecoder(network)
-        self._codes = quantizer.codes().detach()
-        count = self._codes.shape[0]
-        rows = torch.arange(0, count, max(1, count // _CALIBRATION_CODES), device=self._codes.device)
-        self._temperature = config.temperature or calibrate_temperature(self._codes, rows, config)
+        count = lookup.codes.shape[0]
+        rows = torch.arange(0, count, max(1, count // _CALIBRATION_CODES), device=lookup.codes.device)
+        self._temperature = config.temperature or calibrate_temperature(lookup.codes, rows, config)
 
     def __call__(self, images: Tensor, starts: Sequence[Triple]) -> Tensor:
         """Return ``(B, 3, *sides)`` of windows ``(B, C, *sides)`` that begin at ``starts``."""
         sides = images.shape[2:]
         features = self._network.encode(images)
-        quantized: Quantized = self._quantizer(features[-1])
-        shared = self._decoder.share(features)
-        plain = self._decoder.decode(shared, quantized.quantized, sides).float().softmax(1)
+        indices = self._lookup.find(features[-1])
+        shared = self._network.share(features)
+        plain = self._network.decode(shared, self._lookup.look_up(indices), sides).float().softmax(1)
         generators = [self._generator(start, images.device) for start in starts]
         change, moved = torch.zeros_like(plain), torch.zeros_like(plain[:, :1])
         for _ in range(self._samples):
             self._touch()
-            decoded = self._decoder.decode(shared, self._perturbed(quantized, generators), sides)
+            perturbed = self._lookup.look_up(self._perturb(indices, generators))
+            decoded = self._network.decode(shared, perturbed, sides)
             difference = decoded.float().softmax(1).sub_(plain)
             change += difference
             moved += difference.abs_().sum(1, keepdim=True)
@@ -88,14 +92,13 @@ class PerturbedDecodes:
         added = entropy_nats(mean, 1) - entropy_nats(plain, 1)
         return torch.cat([added.unsqueeze(1), moved / (2 * self._samples), torch.ones_like(moved)], dim=1)
 
-    def _perturbed(self, quantized: Quantized, generators: Sequence[torch.Generator]) -> Tensor:
-        indices = torch.stack(
+    def _perturb(self, indices: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+        return torch.stack(
             [
-                perturb_codes(of_window, self._codes, self._config, self._temperature, generator)
-                for of_window, generator in zip(quantized.indices, generators, strict=True)
+                perturb_codes(of_window, self._lookup.codes, self._config, self._temperature, generator)
+                for of_window, generator in zip(indices, generators, strict=True)
             ]
         )
-        return self._quantizer.requantize(quantized.latents, F.embedding(indices, self._codes))
 
     def _generator(self, start: Triple, device: torch.device) -> torch.Generator:
         digest = blake2b(repr((self._seed, start)).encode(), digest_size=7).digest()

@@ -107,12 +107,13 @@ class Predictor:
         job.progress.start_stage("Segmenting", PREPARED)
         label_map = np.zeros(job.volume.shape_kji, dtype=np.uint8)
         writer = build_label_writer(self._engine.model, job, label_map)
-        return label_map, self._engine.stream(job, device, plain_logits(self._engine.model), writer)
+        logits = plain_logits(self._engine.prepare_network(device), self._engine.model.network_config.num_classes)
+        return label_map, self._engine.stream(job, device, logits, writer)
 
 
-def plain_logits(model: SegmentationModel) -> WindowComputation:
-    """Return the computation of a segmentation: the network's logits."""
-    return WindowComputation(lambda images, _: model.network(images), model.network_config.num_classes)
+def plain_logits(network: Callable[[torch.Tensor], torch.Tensor], num_classes: int) -> WindowComputation:
+    """Return the computation of a segmentation: the logits of a prepared network."""
+    return WindowComputation(lambda images, _: network(images), num_classes)
 
 
 def build_label_writer(model: SegmentationModel, job: WindowJob, label_map: LabelArray) -> LabelWriter:

@@ -79,30 +79,28 @@ def rank_regions(entropy: Volume, structure: npt.NDArray[np.uint8]) -> tuple[Ran
         entropy: Entropy in nats.
         structure: Label value of the likeliest structure at each voxel, background apart; 0 where nobody looked.
     """
-    unsure = np.greater_equal(entropy.array, UNSURE_NATS)
-    box = ndimage.find_objects(unsure.view(np.uint8))
-    if not box:
-        return ()
-    inside = _Crop(box[0], unsure[box[0]], entropy.array[box[0]], structure[box[0]], entropy.spacing_mm_kji)
-    values = [int(value) for value in np.unique(inside.structure[inside.unsure])]
-    regions = [region for value in values if value for region in _rank_within(inside, value)]
+    unsure = np.where(entropy.array >= np.float16(UNSURE_NATS), structure, 0)
+    regions: list[RankedRegion] = []
+    for number, box in enumerate(ndimage.find_objects(unsure)):
+        if box is not None:
+            crop = _Crop(box, unsure[box] == number + 1, entropy.array[box], entropy.spacing_mm_kji)
+            regions.extend(_rank_within(crop, number + 1))
     return tuple(sorted(regions, key=lambda region: (-region.score, region.center_ijk))[:_MOST_REGIONS])
 
 
 @dataclass(frozen=True)
 class _Crop:
-    """The box around everything unsure; views into the whole arrays."""
+    """The box around everything that is unsure about one structure."""
 
     box: tuple[slice, ...]
     unsure: npt.NDArray[np.bool_]
     entropy: EntropyMap
-    structure: npt.NDArray[np.uint8]
     spacing_mm_kji: tuple[float, float, float]
 
 
 def _rank_within(crop: _Crop, value: int) -> Iterator[RankedRegion]:
     """Yield the largest regions of one structure."""
-    components, count = ndimage.label((crop.structure == value) & crop.unsure, structure=_NEIGHBORS_26)
+    components, count = ndimage.label(crop.unsure, structure=_NEIGHBORS_26)
     found = ndimage.find_objects(components)
     # Slice by slice: bincount turns what it is given into 64-bit numbers.
     sums = np.sum(

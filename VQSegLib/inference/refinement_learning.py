@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from VQSegLib.errors import ConfigError
-from VQSegLib.inference.device import autocasting
 from VQSegLib.inference.refinement_windows import EncodedWindow
 from VQSegLib.methods.base import IGNORED
 from VQSegLib.methods.losses import segmentation_loss
 from VQSegLib.models.network import VQSegNet
+from VQSegLib.models.precision import autocasting
 
 _WARMUP_STEPS = 5
 

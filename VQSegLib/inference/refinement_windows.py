@@ -15,13 +15,13 @@ from torch import Tensor
 from VQSegLib.box import Box, Triple
 from VQSegLib.inference.ambiguous_windows import AmbiguityMap
 from VQSegLib.inference.corrected_slices import CorrectedPlane
-from VQSegLib.inference.device import autocasting
 from VQSegLib.inference.window_engine import WindowJob
 from VQSegLib.inference.window_reader import WindowReader
 from VQSegLib.inference.windows import WindowList
 from VQSegLib.methods.base import IGNORED
 from VQSegLib.models.config import ConvEncoderConfig, PreprocessingConfig
 from VQSegLib.models.network import VQSegNet
+from VQSegLib.models.precision import autocasting
 
 logger = logging.getLogger(__name__)
 _MOST_BYTES = 1 << 30

@@ -97,7 +97,8 @@ class SliceResampler:
 
 
 def _resample_plane(channels: torch.Tensor, rows: _AxisInverse, columns: _AxisInverse) -> torch.Tensor:
-    for dim, axis in ((1, rows), (2, columns)):
+    # Columns first: picking single elements costs most, and there are fewer before the rows are multiplied.
+    for dim, axis in ((2, columns), (1, rows)):
         if axis.low.size == channels.shape[dim] and not axis.fraction.any():
             continue
         low = channels.index_select(dim, torch.from_numpy(axis.low).to(channels.device))

@@ -27,7 +27,7 @@ from VQSegLib.inference.region import clear_outside
 from VQSegLib.inference.uncertainty_writers import HalfMap, PerturbationWriter, SurveyWriter
 from VQSegLib.inference.window_engine import PREPARED, WindowEngine, WindowJob
 from VQSegLib.models.code_perturbation import CodePerturbationConfig
-from VQSegLib.models.network import VQSegNet
+from VQSegLib.models.coded_network import CodedNetwork
 from VQSegLib.models.protocol import SegmentationModel
 from VQSegLib.volume import Volume
 
@@ -180,14 +180,21 @@ class UncertaintyEstimator:
         survey = SurveyWriter(label_map, entropy, structure, ambiguity, job.grid.shape_kji, job.region, values)
         job.progress.start_stage("Segmenting", PREPARED)
         span = (PREPARED, _FIRST_PASS_ENDS)
-        maps.batch_size = self._engine.stream(job, device, plain_logits(model), survey, span=span)
-        self._perturb(job, device, maps, ambiguity)
+        network = self._engine.prepare_network(device)
+        logits = plain_logits(network, model.network_config.num_classes)
+        maps.batch_size = self._engine.stream(job, device, logits, survey, span=span)
+        self._perturb(job, device, network, maps, ambiguity)
         return maps
 
-    def _perturb(self, job: WindowJob, device: torch.device, maps: _Maps, ambiguity: AmbiguityMap) -> None:
-        model = self._engine.model
-        network = model.network
-        if not isinstance(network, VQSegNet) or network.quantizer is None:
+    def _perturb(
+        self,
+        job: WindowJob,
+        device: torch.device,
+        network: Callable[[torch.Tensor], torch.Tensor],
+        maps: _Maps,
+        ambiguity: AmbiguityMap,
+    ) -> None:
+        if not isinstance(network, CodedNetwork) or network.lookup is None:
             job.notes.append(_NO_QUANTIZER)
             return
         maps.disagreement = np.zeros(job.volume.shape_kji, np.float16)
@@ -199,14 +206,16 @@ class UncertaintyEstimator:
         job.progress.start_stage("Perturbing codes", _FIRST_PASS_ENDS)
         decodes = PerturbedDecodes(
             network,
-            network.quantizer,
+            network.lookup,
             self._perturbation,
             samples=maps.samples,
             seed=self._seed,
             touch=job.progress.touch,
         )
         entropy, disagreement = (job.grid.axis_map.to_canonical(array) for array in (maps.entropy, maps.disagreement))
-        writer = PerturbationWriter(entropy, disagreement, job.grid.shape_kji, region, model.network_config.num_classes)
+        writer = PerturbationWriter(
+            entropy, disagreement, job.grid.shape_kji, region, self._engine.model.network_config.num_classes
+        )
         second = dataclasses.replace(job, region=region, windows=windows)
         computation = WindowComputation(decodes, decodes.channels)
         self._engine.stream(second, device, computation, writer, span=(_FIRST_PASS_ENDS, _RANKING))

@@ -12,7 +12,7 @@ from torch import Tensor
 from VQSegLib.box import Box, Triple
 from VQSegLib.inference.ambiguous_windows import AmbiguityMap
 from VQSegLib.inference.label_writer import LabelWriter
-from VQSegLib.inference.perturbed_decodes import entropy_nats
+from VQSegLib.inference.perturbed_decodes import entropy_of_logits
 from VQSegLib.inference.slice_resampling import Plane, SliceResampler
 
 AMBIGUOUS_NATS = 0.2
@@ -51,16 +51,17 @@ class SurveyWriter(LabelWriter):
     def write(self, grid_k: int, logits: Tensor) -> None:
         """Take the logits ``(num_classes, J, I)`` of the region's slice ``grid_k``."""
         super().write(grid_k, logits)
-        places = (entropy_nats(logits.softmax(0), 0) > AMBIGUOUS_NATS).nonzero().cpu().numpy()
+        places = (entropy_of_logits(logits) > AMBIGUOUS_NATS).nonzero().cpu().numpy()
         first = np.array((grid_k, *self._region.start_kji[1:]))
         self._ambiguity.mark(np.pad(places, ((0, 0), (1, 0))) + first)
 
     def write_output(self, plane: Plane, logits: Tensor) -> None:
         """Write one slice of all three maps."""
-        super().write_output(plane, logits)
-        self._entropy[plane][...] = entropy_nats(logits.softmax(0), 0).cpu().numpy()
-        likeliest = logits[1:].max(dim=0).indices + 1
-        self._structure[plane][...] = self._values[likeliest.to(torch.uint8).cpu().numpy()]
+        highest, structure = logits[1:].max(dim=0)
+        structure += 1
+        self.write_classes(plane, torch.where(highest > logits[0], structure, 0))
+        self._structure[plane][...] = self.to_values(structure)
+        self._entropy[plane][...] = entropy_of_logits(logits).half().cpu().numpy()
 
 
 class PerturbationWriter:
@@ -103,7 +104,10 @@ class PerturbationWriter:
         self._next_k = stop_k
 
     def _write_output(self, plane: Plane, channels: Tensor) -> None:
-        added, disagreement = channels.numpy()
-        entropy = self._entropy[plane]
-        entropy[...] = np.clip(entropy + added, 0, self._most)
-        self._disagreement[plane][...] = disagreement
+        if not channels.any():
+            return
+        added, disagreement = channels
+        # In torch, because numpy converts float16 one number at a time; copied, because a view may run backwards.
+        entropy = torch.from_numpy(self._entropy[plane].copy()).float().add_(added).clamp_(0, self._most)
+        self._entropy[plane][...] = entropy.half().numpy()
+        self._disagreement[plane][...] = disagreement.half().numpy()

@@ -26,6 +26,7 @@ from VQSegLib.inference.slice_blending import SliceBlender
 from VQSegLib.inference.window_layout import check_window_settings, lay_windows
 from VQSegLib.inference.window_reader import WindowReader
 from VQSegLib.inference.windows import Windows
+from VQSegLib.models.prepared_network import prepare_network
 from VQSegLib.models.protocol import SegmentationModel
 from VQSegLib.volume import Volume
 
@@ -144,6 +145,10 @@ class WindowEngine:
         cpu = torch.device("cpu")
         return work(cpu), cpu
 
+    def prepare_network(self, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Move the network to a device and return what answers there as it does."""
+        return prepare_network(self.model.network.to(device), self.resolve_precision(device))
+
     def stream(
         self,
         job: WindowJob,
@@ -157,7 +162,7 @@ class WindowEngine:
 
         Args:
             job: Prepared volume.
-            device: Where to compute; the network is moved there.
+            device: Where to compute.
             computation: What to compute.
             sink: Where blended slices go, ascending; a slice that no window reaches is left out.
             span: Fractions of the progress bar this takes.
@@ -165,10 +170,9 @@ class WindowEngine:
         Returns:
             Windows per forward pass, after halving.
         """
-        self.model.network.to(device)
         channels = self.model.network_config.in_channels + computation.channels
         size = self._batch_size or compute_batch_size(device, job.windows.window_kji, channels)
-        forward = BatchedForward(computation, device, self.resolve_precision(device), size)
+        forward = BatchedForward(computation, device, size)
         blender = SliceBlender(job.region, computation.channels, job.windows.window_kji[0], device)
         self._run_windows(job, forward, blender, sink, span)
         job.notes.extend(note for note in forward.notes if note not in job.notes)

@@ -14,9 +14,9 @@ from VQSegLib.inference.batched_forward import WindowComputation, evaluating
 from VQSegLib.inference.predictor import plain_logits
 from VQSegLib.inference.progress import OnProgress, Progress
 from VQSegLib.inference.window_engine import PREPARED, WindowEngine, WindowJob
-from VQSegLib.models.network import VQSegNet
+from VQSegLib.models.code_lookup import CodeLookup
+from VQSegLib.models.coded_network import CodedNetwork
 from VQSegLib.models.protocol import SegmentationModel
-from VQSegLib.models.vector_quantizer import VectorQuantizer
 from VQSegLib.volume import Volume
 
 
@@ -72,11 +72,10 @@ class Surveyor:
         return found
 
     def _look(self, job: WindowJob, device: torch.device) -> Survey:
-        model = self._engine.model
-        network, num_classes = model.network, model.network_config.num_classes
-        counter, computation = None, plain_logits(model)
-        if isinstance(network, VQSegNet) and network.quantizer is not None:
-            counter = _CodeCounter(network, network.quantizer)
+        network, num_classes = self._engine.prepare_network(device), self._engine.model.network_config.num_classes
+        counter, computation = None, plain_logits(network, num_classes)
+        if isinstance(network, CodedNetwork) and network.lookup is not None:
+            counter = _CodeCounter(network, network.lookup)
             computation = WindowComputation(counter.forward, num_classes)
         sums = _EntropySums(num_classes)
         job.progress.start_stage("Looking at the scan", PREPARED)
@@ -88,16 +87,16 @@ class Surveyor:
 class _CodeCounter:
     """Segments windows and counts the codes they are made of."""
 
-    def __init__(self, network: VQSegNet, quantizer: VectorQuantizer) -> None:
-        self._network, self._quantizer = network, quantizer
-        self._counts = torch.zeros(quantizer.codebook_size, dtype=torch.int64)
+    def __init__(self, network: CodedNetwork, lookup: CodeLookup) -> None:
+        self._network, self._lookup = network, lookup
+        self._counts = torch.zeros(len(lookup.codes), dtype=torch.int64)
 
     def forward(self, images: torch.Tensor, _starts: object) -> torch.Tensor:
         """Return logits as the network itself does."""
         features = self._network.encode(images)
-        quantized = self._quantizer(features[-1])
-        self._counts += torch.bincount(quantized.indices.flatten(), minlength=len(self._counts)).cpu()
-        return self._network.decode(features, quantized.quantized, images.shape[2:])
+        indices = self._lookup.find(features[-1])
+        self._counts += torch.bincount(indices.flatten(), minlength=len(self._counts)).cpu()
+        return self._network.decode(self._network.share(features), self._lookup.look_up(indices), images.shape[2:])
 
     def shares(self) -> npt.NDArray[np.float64]:
         """Return the share of each code."""

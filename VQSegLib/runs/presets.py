@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from VQSegLib.errors import ConfigError
-from VQSegLib.training.request import complete_config, set_method, set_value
+from VQSegLib.training.config_values import complete, set_method, set_value
 
 if TYPE_CHECKING:
     from VQSegLib.models.card import ModelCard
@@ -103,7 +103,7 @@ def build_run_config(
     values.update(name=name, max_steps=steps, validation_interval=max(1, steps // _VALIDATIONS))
     for setting in wish.settings:
         set_value(values, setting)
-    return complete_config(values, project)
+    return complete(values, project.labels.num_classes, project.document.intensity_window)
 
 
 def _copy_parent(parent: ModelCard) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from VQSegLib.labels import LabelTable
 from VQSegLib.methods.base import IGNORED
 from VQSegLib.models.config import PreprocessingConfig
 from VQSegLib.project.cases import CaseRecord
-from VQSegLib.project.folder import Project
+from VQSegLib.training.case_source import CaseSource
 from VQSegLib.training.targets import build_target
 from VQSegLib.volume import Array
 
@@ -61,7 +61,7 @@ class CachedCase:
 
 
 def cache_cases(
-    project: Project,
+    project: CaseSource,
     records: Iterable[CaseRecord],
     labels: LabelTable,
     preprocessing: PreprocessingConfig,
@@ -71,7 +71,7 @@ def cache_cases(
     """Prepare each case once into ``folder``; cases already there are used as they are.
 
     Args:
-        project: Project the cases belong to.
+        project: Where the cases come from.
         records: Cases; the latest label map of each is used.
         labels: What the classes mean.
         preprocessing: Grid and body crop.
@@ -88,7 +88,7 @@ def cache_cases(
 
 
 def _cache_case(
-    project: Project, record: CaseRecord, labels: LabelTable, preprocessing: PreprocessingConfig, folder: Path
+    project: CaseSource, record: CaseRecord, labels: LabelTable, preprocessing: PreprocessingConfig, folder: Path
 ) -> CachedCase:
     key = _make_key(record, labels, preprocessing)
     revision = record.latest_label

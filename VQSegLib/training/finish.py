@@ -9,7 +9,7 @@ from typing import Any
 
 from VQSegLib.models.checkpoint import Model, save_checkpoint
 from VQSegLib.models.network import VQSegNet
-from VQSegLib.project.folder import Project
+from VQSegLib.training.case_source import CaseSource
 from VQSegLib.training.config import TrainingConfig
 from VQSegLib.training.held_out_scores import ScoreStore, score_model, summarize_scores
 from VQSegLib.training.model_card import build_card
@@ -39,7 +39,7 @@ class FinishedRun:
 
 
 def save_model(
-    path: Path, project: Project, run: FinishedRun, *, device: str, cancelled: Callable[[], bool] | None = None
+    path: Path, project: CaseSource, run: FinishedRun, *, device: str, cancelled: Callable[[], bool] | None = None
 ) -> None:
     """Score the weights on the held-out cases and write the model file.
 

@@ -19,7 +19,7 @@ from VQSegLib.labels import LabelTable
 from VQSegLib.models.card import Scores
 from VQSegLib.models.protocol import SegmentationModel
 from VQSegLib.project.cases import CaseRecord
-from VQSegLib.project.folder import Project
+from VQSegLib.training.case_source import CaseSource
 from VQSegLib.training.judged import load_judged
 
 _METRICS = ("dice", "hd95_mm")
@@ -43,9 +43,9 @@ class _ScoreSheet(Document):
 class ScoreStore:
     """The scores of a project's models; safe to delete at any time."""
 
-    def __init__(self, project: Project) -> None:
-        """Keep scores in the folder of the project's models."""
-        self._folder = project.models.folder / "scores"
+    def __init__(self, project: CaseSource) -> None:
+        """Keep scores beside the project's models."""
+        self._folder = project.path / "models" / "scores"
 
     def load(self, model_sha256: str, record: CaseRecord, labels: LabelTable) -> HeldOutScore | None:
         """Return the score of a model on a case as it is now, None if it was never computed."""
@@ -53,7 +53,7 @@ class ScoreStore:
 
     def save(self, model_sha256: str, record: CaseRecord, labels: LabelTable, score: HeldOutScore) -> None:
         """Keep a score."""
-        self._folder.mkdir(exist_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
         known = self._read(model_sha256).scores
         sheet = _ScoreSheet(scores={**known, _make_key(record, labels): score})
         write_text(self._file(model_sha256), sheet.model_dump_json(indent=1))
@@ -70,7 +70,7 @@ class ScoreStore:
 
 
 def score_case(
-    project: Project,
+    project: CaseSource,
     record: CaseRecord,
     labels: LabelTable,
     predictor: Predictor,
@@ -97,7 +97,7 @@ def score_case(
 
 
 def score_model(
-    project: Project,
+    project: CaseSource,
     records: Iterable[CaseRecord],
     labels: LabelTable,
     model: SegmentationModel,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from VQSegLib.labels import LabelTable
 from VQSegLib.project.case_files import find_revision
 from VQSegLib.project.cases import CaseRecord
-from VQSegLib.project.folder import Project
+from VQSegLib.training.case_source import CaseSource
 from VQSegLib.volume import Volume
 
 
@@ -33,7 +33,7 @@ class Judged:
         return prediction.with_array(np.where(self.is_reviewed[:, None, None], prediction.array, 0))
 
 
-def load_judged(project: Project, record: CaseRecord, labels: LabelTable) -> Judged:
+def load_judged(project: CaseSource, record: CaseRecord, labels: LabelTable) -> Judged:
     """Load the latest label map of a record.
 
     Raises:

@@ -10,10 +10,9 @@ from VQSegLib.atomic_files import write_text
 from VQSegLib.documents import Document, parse_document
 from VQSegLib.errors import ConfigError, ProjectError
 from VQSegLib.labels import LabelTable
-from VQSegLib.methods import METHODS
 from VQSegLib.project.case_files import find_revision
 from VQSegLib.project.cases import CaseRecord, CaseState, Split
-from VQSegLib.project.folder import Project
+from VQSegLib.training.case_source import CaseSource
 from VQSegLib.training.config import TrainingConfig
 from VQSegLib.training.run_files import CASES_FILE
 
@@ -54,14 +53,14 @@ class _RunCases(Document):
 
 def uses_unlabeled(config: TrainingConfig) -> bool:
     """Return whether a run ever looks at unlabeled patches."""
-    return METHODS[config.method.name].uses_unlabeled and config.method.needs_unlabeled(config.max_steps - 1)
+    return config.method.uses_unlabeled and config.method.needs_unlabeled(config.max_steps - 1, config.max_steps)
 
 
-def select_cases(project: Project, *, uses_unlabeled: bool, class_order: tuple[int, ...] = ()) -> TrainingCases:
+def select_cases(project: CaseSource, *, uses_unlabeled: bool, class_order: tuple[int, ...] = ()) -> TrainingCases:
     """Return the cases of a run, in an order that depends on their voxels and not on their random ids.
 
     Args:
-        project: Project.
+        project: Where the cases come from.
         uses_unlabeled: Whether the method learns from unlabeled scans, too.
         class_order: Label values in the order of a parent's classes, if there is one.
 
@@ -103,7 +102,7 @@ def save_cases(folder: Path, cases: TrainingCases) -> None:
     write_text(folder / CASES_FILE, document.model_dump_json(indent=2))
 
 
-def load_cases(project: Project, folder: Path) -> TrainingCases:
+def load_cases(project: CaseSource, folder: Path) -> TrainingCases:
     """Return the cases a run began with, also if label maps were revised since.
 
     Raises:
@@ -124,7 +123,7 @@ def load_cases(project: Project, folder: Path) -> TrainingCases:
     )
 
 
-def _check_labeled(project: Project, labeled: tuple[CaseRecord, ...], labels: LabelTable) -> None:
+def _check_labeled(project: CaseSource, labeled: tuple[CaseRecord, ...], labels: LabelTable) -> None:
     if not labeled:
         msg = (
             f"The project '{project.path}' has no labeled case to train on; accept and queue one in Slicer or add one "
@@ -157,7 +156,7 @@ def _revisions(records: Iterable[CaseRecord]) -> dict[str, int]:
     return {record.case_id: find_revision(record, None).revision for record in records}
 
 
-def _restore(project: Project, revisions: Mapping[str, int]) -> tuple[CaseRecord, ...]:
+def _restore(project: CaseSource, revisions: Mapping[str, int]) -> tuple[CaseRecord, ...]:
     """Return records whose latest label map is the one the run began with."""
 
     def as_it_was(record: CaseRecord) -> CaseRecord:
@@ -169,7 +168,7 @@ def _restore(project: Project, revisions: Mapping[str, int]) -> tuple[CaseRecord
 
 
 def _restore_all(
-    project: Project, case_ids: Iterable[str], as_it_was: Callable[[CaseRecord], CaseRecord]
+    project: CaseSource, case_ids: Iterable[str], as_it_was: Callable[[CaseRecord], CaseRecord]
 ) -> tuple[CaseRecord, ...]:
     present = {record.case_id: record for record in project.cases()}
     restored = []

@@ -15,9 +15,9 @@ from VQSegLib.methods import build_method
 from VQSegLib.methods.base import Batch, StepResult
 from VQSegLib.models.network import build_network
 from VQSegLib.project.cases import CaseRecord
-from VQSegLib.project.folder import Project
 from VQSegLib.training.batches import BatchSource, build_loader
 from VQSegLib.training.case_cache import cache_cases
+from VQSegLib.training.case_source import CaseSource
 from VQSegLib.training.config import TrainingConfig
 from VQSegLib.training.distributed import agree, build_fabric
 from VQSegLib.training.events import EventLog
@@ -64,6 +64,7 @@ class Trainer:
         command: Command line, for the model card.
         on_progress: See :data:`ProgressCallback`.
         cancelled: Polled before every step and during validation; the run can be resumed afterwards.
+        cache: Folder of prepared cases, which several runs may share; None makes one in ``output``.
 
     Raises:
         ConfigError: The configuration contradicts the project, the machine or the run to resume.
@@ -72,7 +73,7 @@ class Trainer:
 
     def __init__(
         self,
-        project: Project,
+        project: CaseSource,
         config: TrainingConfig,
         output: Path,
         *,
@@ -80,12 +81,14 @@ class Trainer:
         command: str = "",
         on_progress: ProgressCallback | None = None,
         cancelled: Callable[[], bool] | None = None,
+        cache: Path | None = None,
     ) -> None:
         if resume:
             check_resumable(output, config)
         else:
             check_new(output)
         self.project, self.config, self.output, self.command = project, config, output, command
+        self.cache = cache or output / CACHE_FOLDER
         self.on_progress, self.cancelled = on_progress, cancelled or (lambda: False)
         self.cases = load_cases(project, output) if resume else self._select_cases()
         check_config(self.cases.labels, config)
@@ -141,7 +144,7 @@ class Trainer:
         on_case = (lambda _: self._stop_if_cancelled()) if self.fabric.world_size == 1 else None
         with self.fabric.rank_zero_first():
             labeled, unlabeled = (
-                cache_cases(self.project, cases, labels, preprocessing, self.output / CACHE_FOLDER, on_case)
+                cache_cases(self.project, cases, labels, preprocessing, self.cache, on_case)
                 for cases in (self.cases.labeled, self.cases.unlabeled)
             )
         return BatchSource(labeled, unlabeled, labels, self.config, self.fabric.global_rank)

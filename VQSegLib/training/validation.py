@@ -14,7 +14,7 @@ from VQSegLib.labels import LabelTable
 from VQSegLib.models.config import NetworkConfig, PreprocessingConfig
 from VQSegLib.models.network import VQSegNet
 from VQSegLib.project.cases import CaseRecord
-from VQSegLib.project.folder import Project
+from VQSegLib.training.case_source import CaseSource
 from VQSegLib.training.judged import load_judged
 
 
@@ -42,7 +42,7 @@ class ValidationScores:
 
 
 def validate(
-    project: Project,
+    project: CaseSource,
     records: Sequence[CaseRecord],
     candidate: Candidate,
     device: str,
@@ -52,7 +52,7 @@ def validate(
     """Predict every case in its own geometry and score what a person judged of it.
 
     Args:
-        project: Project of the cases.
+        project: Where the cases come from.
         records: Labeled cases.
         candidate: Network to score.
         device: Device of the predictor.

@@ -16,6 +16,7 @@ from VQSegLib.models.card import INTENDED_USE
 from VQSegLib.service import Service
 from VQSegLib.wire import PROTOCOL, WireArray
 from VQSegLib.worker.arrays import Params, to_numpy
+from VQSegLib.worker.case_requests import CaseRequests
 from VQSegLib.worker.project_requests import ProjectRequests
 from VQSegLib.worker.run_requests import RunRequests
 from VQSegLib.worker.scan_requests import Answer, ScanRequests
@@ -100,12 +101,12 @@ class Requests:
             "volume/close": self._close_volume,
         }
         self.long = ScanRequests(service, self._volumes).long
-        projects = ProjectRequests(service, self._volumes)
-        self.quick.update(projects.quick)
+        projects, cases = ProjectRequests(service), CaseRequests(service, self._volumes)
+        self.quick.update({**projects.quick, **cases.quick})
+        self.long.update(cases.long)
         runs = RunRequests(service)
         self.quick.update(runs.quick)
-        self.background = {**projects.background, **runs.background}
-        self.long.update(projects.long)
+        self.background = {**projects.background, **cases.background, **runs.background}
 
     def names(self) -> list[str]:
         """Return the names of all methods."""

@@ -1,0 +1,61 @@
+"""Networks prepared for answering on one device in one precision: the same answers with less work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from VQSegLib.models.code_lookup import CodeLookup
+from VQSegLib.models.coded_network import CodedNetwork
+from VQSegLib.models.network import VQSegNet
+from VQSegLib.models.precision import autocasting
+from VQSegLib.models.prepared_conv import PreparedConvNet, can_prepare
+
+
+@torch.no_grad()
+def prepare_network(network: nn.Module, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    """Return what answers as a network in evaluation mode does, from float32 images to logits.
+
+    Later changes of the network's weights are not seen. Of a :class:`VQSegNet` it is a :class:`CodedNetwork`.
+
+    Args:
+        network: On its device.
+        dtype: Type convolutions run in.
+    """
+    if not isinstance(network, VQSegNet):
+        return _Plain(network, dtype)
+    return PreparedConvNet(network, dtype) if can_prepare(network) else _PreparedModules(network, dtype)
+
+
+class _Plain:
+    """Any module, as it is."""
+
+    def __init__(self, network: nn.Module, dtype: torch.dtype) -> None:
+        self._network, self._dtype = network, dtype
+
+    def __call__(self, images: Tensor) -> Tensor:
+        with autocasting(images.device, self._dtype):
+            logits: Tensor = self._network(images)
+        return logits
+
+
+class _PreparedModules(CodedNetwork):
+    """The modules of a network as they are, with the codes computed once."""
+
+    def __init__(self, network: VQSegNet, dtype: torch.dtype) -> None:
+        self._network, self._dtype = network, dtype
+        self.lookup = None if network.quantizer is None else CodeLookup(network.quantizer, torch.float32)
+
+    def encode(self, images: Tensor) -> list[Tensor]:
+        with autocasting(images.device, self._dtype):
+            return self._network.encode(images)
+
+    def share(self, features: Sequence[Tensor]) -> list[Tensor | None]:
+        return list(features[:-1])
+
+    def decode(self, shared: Sequence[Tensor | None], coarsest: Tensor, size: Sequence[int]) -> Tensor:
+        features = [one for one in shared if one is not None]
+        with autocasting(coarsest.device, self._dtype):
+            return self._network.decode([*features, coarsest], coarsest, size)
