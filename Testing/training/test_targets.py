@@ -93,6 +93,22 @@ def test_patch_centres_of_a_case_reviewed_in_part_are_judged_voxels(
     assert (case.target()[tuple(anywhere[:, 1:].T)] == 0).any()
 
 
+def test_slices_nobody_reviewed_do_not_undo_the_body_crop(
+    fresh_project: Project, make_scan: Callable, tmp_path: Path
+) -> None:
+    """What is ignored is no label that has to be kept."""
+    image, label = make_scan(0)
+    cropping = PreprocessingConfig(body_threshold_hu=-300)
+    wide = np.full((14, 60, 64), -1000, dtype=np.int16)
+    wide[:, 20:40, 21:43] = image.array
+    big = Volume(wide, image.affine_ijk_to_ras)
+    truth = np.zeros(wide.shape, dtype=np.uint8)
+    truth[:, 20:40, 21:43] = label.array
+    record = fresh_project.add_case(big, big.with_array(truth), split="train", review=Review(reviewed_slices=REVIEWED))
+    (case,) = cache_cases(fresh_project, [record], fresh_project.labels, cropping, tmp_path)
+    assert case.image().shape[1] < 40
+
+
 def test_a_label_added_to_the_table_is_not_taught_to_be_background(
     fresh_project: Project, make_scan: Callable, tmp_path: Path
 ) -> None:
