@@ -209,7 +209,7 @@ GEOMETRY = {"shape_kji": [3, 3, 3], "affine_ijk_to_ras": AFFINE}
 @pytest.mark.parametrize(
     ("method", "params", "code", "words"),
     [
-        ("nonsense", {}, wire.UNKNOWN_METHOD, "known are initialize"),
+        ("nonsense", {}, wire.UNKNOWN_METHOD, "known are cases/add"),
         ("initialize", {"client": "old", "protocol": 99}, wire.USER_ERROR, "speaks protocol 1"),
         ("initialize", {}, wire.INVALID_PARAMS, "'client'"),
         ("models/show", {"model": "nix"}, wire.USER_ERROR, "no model 'nix'"),

@@ -45,7 +45,7 @@ def run_demo(output: Path, *, overwrite: bool = False, on_progress: OnProgress |
     Raises:
         UserError: The demo files are missing, or ``output`` holds results already or cannot be written.
     """
-    from VQSegLib.atomic_files import written_atomically
+    from VQSegLib.atomic_files import write_text
     from VQSegLib.evaluation.overlay import save_overlay
     from VQSegLib.evaluation.table import format_json
     from VQSegLib.image_files import load_label_map, load_volume
@@ -58,8 +58,7 @@ def run_demo(output: Path, *, overwrite: bool = False, on_progress: OnProgress |
     map_path, picture, scores = (output / name for name in ("segmentation.nii.gz", "overlay.png", "scores.json"))
     segmentation = service.segment(image_path, MODEL_NAME, map_path, overwrite=overwrite, on_progress=on_progress)
     evaluation = service.evaluate(map_path, label_path, labels=labels)
-    with written_atomically(scores) as temporary:
-        temporary.write_text(format_json(evaluation), encoding="utf-8")
+    write_text(scores, format_json(evaluation))
     title = "OpenKBP test patient: VQSeg (solid) and clinical contours (dashed)"
     image, prediction, reference = load_volume(image_path), load_label_map(map_path), load_label_map(label_path)
     save_overlay(picture, image, prediction, reference, labels, title=title)

@@ -14,7 +14,7 @@ from VQSegLib.native_output import native_stderr_in_log
 from VQSegLib.scan_checks import sheared_sentence
 from VQSegLib.volume import Volume
 
-_SOP_CLASS, _MODALITY = "0008|0016", "0008|0060"
+_SOP_CLASS, _MODALITY, _PATIENT_ID = "0008|0016", "0008|0060", "0010|0020"
 _SERIES_UID, _POSITION, _ORIENTATION = "0020|000e", "0020|0032", "0020|0037"
 _SEGMENTATION_SOP_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 _NOT_IMAGE_MODALITIES = ("SEG", "RTSTRUCT", "RTPLAN", "RTDOSE", "SR", "PR", "KO", "REG")
@@ -23,11 +23,22 @@ _POSITION_TOLERANCE = 0.1
 
 
 @dataclass(frozen=True)
-class _Series:
+class DicomSeries:
+    """One series in a folder.
+
+    Attributes:
+        uid: Series instance UID.
+        files: Its files, in the order of the slices.
+        modality: For example CT.
+        is_segmentation: Whether it is a segmentation object.
+        patient: Patient's id, empty if it has none; must not be stored.
+    """
+
     uid: str
     files: tuple[str, ...]
     modality: str
     is_segmentation: bool
+    patient: str
 
 
 def is_dicom_file(path: Path) -> bool:
@@ -56,6 +67,21 @@ def load_dicom(path: Path) -> Volume:
             raise VolumeError(read_error_sentence(error, path)) from error
 
 
+def find_series(path: Path) -> DicomSeries:
+    """Return the series that :func:`load_dicom` loads from a folder or from a file of a series with a file a slice.
+
+    Raises:
+        VolumeError: As :func:`load_dicom`.
+    """
+    with native_stderr_in_log(path):
+        try:
+            if path.is_dir():
+                return _choose_series(path, path, None)
+            return _choose_series(path.parent, path, _tag(_read_header(str(path)), _SERIES_UID))
+        except RuntimeError as error:
+            raise VolumeError(read_error_sentence(error, path)) from error
+
+
 def _load_from_file(path: Path) -> Volume:
     reader = _read_header(str(path))
     if _is_segmentation(reader):
@@ -67,8 +93,12 @@ def _load_from_file(path: Path) -> Volume:
 
 
 def _load_folder(folder: Path, asked: Path, uid: str | None = None) -> Volume:
+    return _load_series(_choose_series(folder, asked, uid), asked)
+
+
+def _choose_series(folder: Path, asked: Path, uid: str | None) -> DicomSeries:
     series = _find_series(folder)
-    images = [one for one in series if not one.is_segmentation and one.modality not in _NOT_IMAGE_MODALITIES]
+    images = [one for one in series if _holds_image(one)]
     if uid is not None:
         images = [one for one in images if one.uid == uid]
     if not series:
@@ -86,19 +116,38 @@ def _load_folder(folder: Path, asked: Path, uid: str | None = None) -> Volume:
         msg = f"The folder '{asked}' holds {len(images)} series ({counts}); choose one by giving any one file of it."
         raise VolumeError(msg)
     _check_none_damaged(folder, asked, series)
-    return _load_series(images[0], asked)
+    return images[0]
 
 
-def _find_series(folder: Path) -> list[_Series]:
+def find_image_series(folder: Path) -> list[DicomSeries]:
+    """Return the image series in a folder; its subfolders are not searched.
+
+    Raises:
+        VolumeError: A DICOM file cannot be read.
+    """
+    with native_stderr_in_log(folder):
+        try:
+            return [one for one in _find_series(folder) if _holds_image(one)]
+        except RuntimeError as error:
+            raise VolumeError(read_error_sentence(error, folder)) from error
+
+
+def _holds_image(series: DicomSeries) -> bool:
+    return not series.is_segmentation and series.modality not in _NOT_IMAGE_MODALITIES
+
+
+def _find_series(folder: Path) -> list[DicomSeries]:
     series = []
     for uid in sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder)):
         files = tuple(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid))
         reader = _read_header(files[0])
-        series.append(_Series(uid, files, _tag(reader, _MODALITY), _is_segmentation(reader)))
+        series.append(
+            DicomSeries(uid, files, _tag(reader, _MODALITY), _is_segmentation(reader), _tag(reader, _PATIENT_ID))
+        )
     return series
 
 
-def _check_none_damaged(folder: Path, asked: Path, series: list[_Series]) -> None:
+def _check_none_damaged(folder: Path, asked: Path, series: list[DicomSeries]) -> None:
     """GDCM leaves out files it cannot parse, so a damaged last slice would be missed silently."""
     known = {Path(file).name for one in series for file in one.files}
     for path in sorted(folder.iterdir()):
@@ -107,7 +156,7 @@ def _check_none_damaged(folder: Path, asked: Path, series: list[_Series]) -> Non
             raise VolumeError(msg)
 
 
-def _load_series(series: _Series, asked: Path) -> Volume:
+def _load_series(series: DicomSeries, asked: Path) -> Volume:
     if len(series.files) == 1:
         reader = _read_header(series.files[0])
         check_header(reader, asked)

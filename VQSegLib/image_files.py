@@ -89,6 +89,7 @@ def save_volume(path: Path, volume: Volume) -> None:
     try:
         with written_atomically(path, _suffix_of(path)) as temporary, native_stderr_in_log(temporary):
             sitk.WriteImage(image, str(temporary), useCompression=True)
+            _check_written(temporary, image)
     except (RuntimeError, OSError) as error:
         msg = f"'{path}' could not be written; check free space and the right to write in '{path.parent}'."
         raise VolumeError(msg) from error
@@ -120,6 +121,17 @@ def _to_image(volume: Volume, path: Path) -> sitk.Image:
     image.SetDirection(direction.ravel().tolist())
     image.SetOrigin((_LPS_FROM_RAS @ volume.affine_ijk_to_ras[:3, 3]).tolist())
     return image
+
+
+def _check_written(path: Path, image: sitk.Image) -> None:
+    """Read a file back: on a full disk ITK cuts it short without a word."""
+    read_back = sitk.ReadImage(str(path))  # kept by name: a view does not keep it alive
+    written, expected = sitk.GetArrayViewFromImage(read_back), sitk.GetArrayViewFromImage(image)
+    # ITK reads NaN and infinity in NIfTI files as 0.
+    finite = np.isfinite(expected) if np.issubdtype(expected.dtype, np.floating) else ...
+    if written.shape != expected.shape or not np.array_equal(written[finite], expected[finite]):
+        msg = "what was written is not what is read back"
+        raise OSError(msg)
 
 
 def _writable(array: Array) -> Array:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from VQSegLib.model_service import ModelService
 from VQSegLib.output_checks import check_output_file
+from VQSegLib.pool_service import PoolService
 from VQSegLib.resources import find_model, resources_folder
-from VQSegLib.scan_service import ScanService
+from VQSegLib.run_service import RunService
 from VQSegLib.service_results import (
-    ImportedCases,
     ModelDescription,
     ModelSummary,
     OnProgress,
@@ -22,18 +23,19 @@ from VQSegLib.service_results import (
 )
 
 if TYPE_CHECKING:
+    from VQSegLib.comparison.benchmark_methods import BenchmarkFiles
+    from VQSegLib.comparison.plan import BenchmarkPlan
     from VQSegLib.evaluation.results import Evaluation, Unit
     from VQSegLib.inference.device import Device
     from VQSegLib.labels import LabelTable
     from VQSegLib.models.card import ModelCard
-    from VQSegLib.project.folder import Project
     from VQSegLib.training.request import TrainingRequest
 
 SHOWN_VALUES = ("loss/total", "dice")
 """Values of a training step that are shown while it runs; all of them are in the run's events."""
 
 
-class Service(ScanService):
+class Service(ModelService, RunService, PoolService):
     """Answers requests; heavy packages are imported by the request that needs them."""
 
     def evaluate(
@@ -119,6 +121,36 @@ class Service(ScanService):
             curves=str(result.curves_path),
         )
 
+    def benchmark_methods(
+        self,
+        data: Path,
+        plan: BenchmarkPlan,
+        output: Path,
+        *,
+        on_progress: OnProgress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> BenchmarkFiles:
+        """Compare training methods on one data set, and go on where an earlier call in ``output`` stopped.
+
+        Args:
+            data: Project folder, ``lidc_slices.npz``, or folder of the left-atrium data.
+            plan: Rows, labeled parts, seeds and budget.
+            output: Folder of runs and tables.
+            on_progress: Told how far the work is.
+            cancelled: Polled before every step.
+
+        Raises:
+            UserError: One sentence about data, plan or folder.
+            Cancelled: ``cancelled`` answered True.
+        """
+        from VQSegLib.comparison.benchmark_methods import benchmark_methods
+
+        def tell(fraction: float, stage: str) -> None:
+            if on_progress is not None:
+                on_progress(fraction, stage, None)
+
+        return benchmark_methods(data, plan, output, tell, cancelled or (lambda: False))
+
     def list_models(self, folder: Path | None = None) -> list[ModelSummary]:
         """List the model files of a folder, the shipped ones by default.
 
@@ -185,47 +217,3 @@ class Service(ScanService):
 
         check_output_file(output, (MODEL_SUFFIX,), source=source, overwrite=False)
         return import_released(source, output, labels=labels, name=name)
-
-    def create_project(self, path: Path, *, labels: LabelTable, modality: str, window: tuple[float, float]) -> Project:
-        """Make a new project folder; ``window`` is the lowest and highest HU used.
-
-        Raises:
-            UserError: The label table or the folder cannot be used.
-        """
-        from VQSegLib.project.folder import Project
-
-        return Project.create(path, labels, modality, window)
-
-    def open_project(self, path: Path) -> Project:
-        """Open a project folder.
-
-        Raises:
-            ProjectError: There is no project, or it is damaged.
-        """
-        from VQSegLib.project.folder import Project
-
-        return Project.open(path)
-
-    def import_cases(
-        self,
-        project: Path,
-        images: str,
-        labels: str | None = None,
-        *,
-        split: str,
-        keys: Collection[str] | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> ImportedCases:
-        """Add every image that matches a pattern, with its label map; see :mod:`VQSegLib.project.importing`.
-
-        Raises:
-            UserError: The project or a pattern cannot be used; single files that fail are listed instead.
-        """
-        from VQSegLib.project.importing import import_cases
-
-        def tell(fraction: float, key: str) -> None:
-            if on_progress is not None:
-                on_progress(fraction, f"Importing {key}", None)
-
-        result = import_cases(self.open_project(project), images, labels, split=split, keys=keys, on_progress=tell)
-        return ImportedCases(imported=result.imported, failed=result.failed)

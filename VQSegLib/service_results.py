@@ -106,6 +106,7 @@ class ImportedCases(Document):
 
     imported: dict[str, str] = Field(description="Source key to case id.")
     failed: dict[str, str] = Field(description="Source key to the reason it was not imported.")
+    is_stopped: bool = Field(default=False, description="Stopped as asked; what was imported until then stays.")
 
 
 class TrainedModel(Document):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,10 @@ import pytest
 
 from VQSegLib.image_files import load_volume
 from VQSegLib.labels import LabelTable
+from VQSegLib.methods import METHODS
+from VQSegLib.models.checkpoint import read_card
 from VQSegLib.project.folder import Project
+from VQSegLib.training.presets import PRESETS
 from VQSegLib.volume import Volume
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,6 +65,23 @@ def test_trained_model_segments_and_tells_how_it_was_made(run_process, project: 
     output = scan.with_name("out.nii.gz")
     assert run_process("segment", scan, "--model", model, "--output", output).returncode == 0
     assert load_volume(output).has_geometry_of(load_volume(scan))
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_every_method_trains_in_two_and_three_dimensions(run_cli, project: Path, method: str, dims: int) -> None:
+    size = "data.patch_size=[16,16]" if dims == 2 else "data.patch_size=[4,16,16]"
+    chosen = ("--method", method, *SETTINGS, "--set", f"network.spatial_dims={dims}", "--set", size)
+    result = run_cli("train", project, "--output", project / "runs" / "any", *chosen, "--json")
+    assert result.returncode == 0, result.stderr
+    card = read_card(Path(json.loads(result.stdout)["model"]))
+    assert (card.training.method, card.network.spatial_dims, card.training.steps) == (method, dims, 2)
+    assert (card.network.quantizer is not None) == (method == "vqseg")
+
+
+def test_help_names_every_method_and_preset(run_cli) -> None:
+    words = set(re.findall(r"[a-z0-9_-]+", run_cli("train", "--help").stdout))
+    assert {*METHODS, *PRESETS} <= words
 
 
 @pytest.mark.parametrize(

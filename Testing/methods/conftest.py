@@ -29,7 +29,7 @@ NETWORK = NetworkConfig.model_validate(
 def make_method() -> Callable[..., Method]:
     """Build a method around a seeded 2-D network of two classes."""
 
-    def make(config: AnyMethodConfig, seed: int = 0, max_steps: int = 100, **network: Any) -> Method:
+    def make(config: AnyMethodConfig, seed: int = 0, max_steps: int = 100, **network: Any) -> Method[Any]:
         torch.manual_seed(seed)
         adapted = config.adapt_network(NetworkConfig.model_validate({**NETWORK.model_dump(), **network}))
         return build_method(config, build_network(adapted), PreprocessingConfig(), max_steps)
@@ -41,7 +41,7 @@ def make_method() -> Callable[..., Method]:
 def make_batch() -> Callable[..., Batch]:
     """Draw a seeded batch of 16 x 16 patches, the target being where the labeled image is bright."""
 
-    def make(seed: int = 0, strong_views: int = 1, labeled: int = 3, unlabeled: int = 2) -> Batch:
+    def make(seed: int = 0, strong_views: int = 1, labeled: int = 4, unlabeled: int = 4) -> Batch:
         generator = torch.Generator().manual_seed(seed)
 
         def images(count: int) -> torch.Tensor:
@@ -50,6 +50,7 @@ def make_batch() -> Callable[..., Batch]:
 
         image, weak = images(labeled), images(unlabeled)
         noise = torch.randn((strong_views, *weak.shape), generator=generator)
-        return Batch(image, (image[:, 0] > 0.3).long(), weak, weak + 0.2 * noise)
+        strong = image + 0.2 * torch.randn(image.shape, generator=generator)
+        return Batch(image, (image[:, 0] > 0.3).long(), weak, weak + 0.2 * noise, strong)
 
     return make

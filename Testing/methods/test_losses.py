@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from VQSegLib.methods.base import IGNORED
-from VQSegLib.methods.losses import dice_loss, masked_pseudo_labels, segmentation_loss, sigmoid_rampup
+from VQSegLib.methods.losses import (
+    dice_loss,
+    masked_pseudo_labels,
+    resize_labels,
+    segmentation_loss,
+    sigmoid_rampup,
+    soft_dice_loss,
+)
 
 # Two voxels, two classes; p is the probability of class 1.
 P = (0.8, 0.4)
@@ -25,6 +32,31 @@ def test_cross_entropy_by_hand() -> None:
 def test_dice_by_hand() -> None:
     """Class 1: overlap 0.8, sizes 0.8 + 0.4 predicted and 1 true."""
     assert float(dice_loss(LOGITS, TARGET)) == pytest.approx(1 - 2 * 0.8 / (1.2 + 1), rel=1e-4)
+
+
+def test_dice_with_background_by_hand() -> None:
+    """Class 0: overlap 0.6, sizes 0.2 + 0.6 predicted and 1 true; with background, an empty foreground teaches too."""
+    both = (1.6 / 2.2 + 1.2 / 1.8) / 2
+    assert float(dice_loss(LOGITS, TARGET, background=True)) == pytest.approx(1 - both, rel=1e-4)
+    empty = torch.zeros_like(TARGET)
+    assert float(dice_loss(LOGITS, empty)) == 0
+    assert float(dice_loss(LOGITS, empty, background=True)) == pytest.approx(1 - 1.6 / 2.8, rel=1e-4)
+
+
+def test_dice_alone_is_a_segmentation_loss() -> None:
+    assert float(segmentation_loss(LOGITS, TARGET, "dice")) == pytest.approx(float(dice_loss(LOGITS, TARGET)))
+
+
+def test_soft_dice_by_hand() -> None:
+    """Foreground 0.8, 0.4 against 0.5, 0.5: overlap 0.6, sizes 1.2 and 1."""
+    other = torch.full((1, 2, 1, 2), 0.5)
+    assert float(soft_dice_loss(LOGITS.softmax(1), other)) == pytest.approx(1 - 1.2 / 2.2, rel=1e-4)
+
+
+def test_labels_at_another_resolution() -> None:
+    labels = torch.tensor([[[0, 0, 3, 3], [0, 0, 3, -1]]])
+    assert resize_labels(labels, (1, 2)).tolist() == [[[0, -1]]]
+    assert resize_labels(labels, (2, 4)) is labels
 
 
 def test_their_mean() -> None:

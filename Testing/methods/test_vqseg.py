@@ -73,7 +73,7 @@ def test_the_release_loss_by_hand(make_method: MakeMethod, make_batch: MakeBatch
         torch.manual_seed(7)
         views = []
         for image in batch.unlabeled_strong:
-            inside = draw_boxes(2, (16, 16), torch.device("cpu"))
+            inside = draw_boxes(4, (16, 16), torch.device("cpu"))
             views.append((paste(inside, image, image.flip(0)), paste(inside, pseudo, pseudo.flip(0))))
         supervised = functional.cross_entropy(network(batch.labeled), batch.target)
         unlabeled = [

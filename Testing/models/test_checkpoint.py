@@ -164,7 +164,7 @@ def test_name_taken_while_writing_is_refused(
         path.write_text("someone else's")
         fsync(fileno)
 
-    monkeypatch.setattr("VQSegLib.models.checkpoint.os.fsync", take_name)
+    monkeypatch.setattr("VQSegLib.atomic_files.os.fsync", take_name)
     with pytest.raises(ModelFileError, match="exists already"):
         save_checkpoint(path, network, make_card())
     assert path.read_text() == "someone else's"
@@ -179,9 +179,9 @@ def test_failed_write_leaves_nothing_behind(
         raise OSError(28, "No space left on device")
 
     if links:
-        monkeypatch.setattr("VQSegLib.models.checkpoint.os.fsync", full)
+        monkeypatch.setattr("VQSegLib.atomic_files.os.fsync", full)
     else:
-        monkeypatch.setattr("VQSegLib.models.checkpoint._publish", full)
+        monkeypatch.setattr("VQSegLib.atomic_files.publish", full)
     with pytest.raises(ModelFileError, match="cannot be written: No space left on device"):
         save_checkpoint(tmp_path / "m.safetensors", network, make_card())
     assert list(tmp_path.iterdir()) == []
@@ -193,7 +193,7 @@ def test_folder_without_hard_links_still_works(
     def no_links(*_: object) -> None:
         raise OSError(1, "Operation not permitted")
 
-    monkeypatch.setattr("VQSegLib.models.checkpoint.os.link", no_links, raising=False)
+    monkeypatch.setattr("VQSegLib.atomic_files.os.link", no_links, raising=False)
     save_checkpoint(tmp_path / "m.safetensors", network, make_card())
     assert [path.name for path in tmp_path.iterdir()] == ["m.safetensors"]
     verify_checkpoint(tmp_path / "m.safetensors")

@@ -14,9 +14,9 @@ import pytest
 
 from VQSegLib.errors import ProjectError
 from VQSegLib.labels import Label, LabelTable
+from VQSegLib.leftovers import temporary_name
 from VQSegLib.project.cases import CaseState, Split
 from VQSegLib.project.folder import Project
-from VQSegLib.project.leftovers import temporary_name
 from VQSegLib.volume import Volume
 
 TABLE = LabelTable(
@@ -223,13 +223,13 @@ def test_failed_write_leaves_nothing(project: Project, monkeypatch: pytest.Monke
     with pytest.raises(ProjectError, match="No space left"):
         project.add_case(make_image(), make_label(1), split="train")
     assert project.cases() == []
-    assert not list((project.path / "cases").glob(".building*"))
+    assert not list((project.path / "cases").glob(".vqseg-*"))
 
 
 def test_waiting_for_another_writer_ends_with_a_sentence(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     from filelock import FileLock
 
-    monkeypatch.setattr("VQSegLib.project.case_writer._LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("VQSegLib.project.writing._LOCK_SECONDS", 0.1)
     with (
         FileLock(project.path / "cases" / ".lock", thread_local=False, is_singleton=False),
         pytest.raises(ProjectError, match="try again later"),
@@ -241,8 +241,8 @@ def test_open_removes_what_a_dead_writer_left_and_says_so(project: Project) -> N
     finished = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     mine = project.path / "cases" / temporary_name()
     dead = mine.with_name(mine.name.replace(f"-{os.getpid()}-", f"-{int(finished.stdout)}-"))
-    foreign = mine.with_name(".building-00000000-1-00000000")
-    old = mine.with_name(".building-00000001-1-00000000")
+    foreign = mine.with_name(".vqseg-00000000-1-1-00000000")
+    old = mine.with_name(".vqseg-00000001-1-1-00000000")
     for folder in (mine, dead, foreign, old):
         folder.mkdir()
     yesterday = time.time() - 25 * 3600

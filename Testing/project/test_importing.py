@@ -70,7 +70,7 @@ def test_keys_restrict_the_import_and_progress_is_told(project: Project, scans: 
         on_progress=lambda *it: told.append(it),
     )
     assert list(result.imported) == ["a", "c"]
-    assert told == [(0.0, "a"), (0.5, "c")]
+    assert told == [(0.0, "Scan 1 of 2"), (0.5, "Scan 2 of 2")]
 
 
 @pytest.mark.parametrize(

@@ -63,9 +63,9 @@ def offers_of_stand_ins() -> dict[str, set[str]]:
     from slicer_harness import install
 
     install()
-    from slicer_harness import application, ctk_widgets, mrml_widgets
+    from slicer_harness import application, ctk_widgets, mrml_widgets, segment_editor
 
-    stand_ins = {cls.__name__: cls for cls in ctk_widgets.WIDGETS + mrml_widgets.WIDGETS}
+    stand_ins = {cls.__name__: cls for cls in ctk_widgets.WIDGETS + mrml_widgets.WIDGETS + segment_editor.WIDGETS}
     stand_ins["app"] = application.Application
     return {
         name: {offer for offer in vars(cls) if not offer.startswith("_")} - {"staticMetaObject"}

@@ -156,6 +156,7 @@ class Panel:
         import slicer
 
         slicer.app.applicationLogic().GetSelectionNode().SetActiveVolumeID(volume_node.GetID())
+        slicer.util.setSliceViewerLayers(background=volume_node, foreground=None)
         self.widget.enter()
         self._wait_until(lambda: self.segmentButton.enabled)
 

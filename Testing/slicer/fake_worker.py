@@ -2,7 +2,9 @@
 
 Label 2 is everything above 500, label 5 everything below -500, label 7 is never found. Options say how it behaves:
 ``--slow`` takes its time, ``--deaf`` does not hear ``cancel``, ``--noisy`` prints between messages, ``--organs`` finds
-the head-and-neck structures as bands of slices, for pictures of the panel.
+the head-and-neck structures as bands of slices, for pictures of the panel. It is unsure where something is, by half for
+label 2 and wholly for label 5; ``--sure`` is sure everywhere, ``--plain`` knows no disagreement. A refinement finds the
+same, but one column further to the right; ``--stubborn`` does so on corrected slices, too. ``--old`` cannot do either.
 """
 
 from __future__ import annotations
@@ -68,8 +70,8 @@ class Worker:
         if isinstance(message, Notification):
             if message.method == "cancel" and "--deaf" not in self.options:
                 self.cancelled.add(message.params["id"])
-        elif message.method == "segment":
-            threading.Thread(target=self.segment, args=(message,), daemon=True).start()
+        elif message.method in ("segment", "uncertainty", "refine"):
+            threading.Thread(target=self.work, args=(message,), daemon=True).start()
         else:
             answer = getattr(self, message.method.replace("/", "_"), None)
             self.send(answer(message) if answer else Failure(message.id, -32601, "Unknown."))
@@ -81,9 +83,9 @@ class Worker:
         devices = [{"id": "cpu", "name": "Slow processor", "memory_bytes": 8 << 30}]
         host = os.environ.get("FAKE_HOST", "")
         device = {"default": "cpu", "available": devices}
-        return Result(
-            request.id, {"protocol": PROTOCOL, "version": "0.fake", "python": "3", "host": host, "device": device}
-        )
+        about = {"protocol": PROTOCOL, "version": "0.fake", "python": "3", "host": host, "device": device}
+        able = ["segment"] if "--old" in self.options else ["segment", "uncertainty", "refine"]
+        return Result(request.id, {**about, "capabilities": able})
 
     def models_list(self, request: Request) -> Result:
         """List one good and one damaged model."""
@@ -103,7 +105,8 @@ class Worker:
         path = request.params["model"]
         if "missing" in path:
             return Failure(request.id, USER_ERROR, f"There is no model '{path}'; choose another file.")
-        card = {"name": "From file", "description": "", "labels": {"labels": LABELS}, "validation": None}
+        labels = organs() if "--organs" in self.options else LABELS
+        card = {"name": "From file", "description": "", "labels": {"labels": labels}, "validation": None}
         return Result(request.id, {"card": card})
 
     def volume_open(self, request: Request) -> Result:
@@ -127,18 +130,20 @@ class Worker:
         del self.volumes[request.params["volume"]]
         return Result(request.id, {})
 
-    def segment(self, request: Request) -> None:
-        """Answer with two thresholds, after some progress."""
+    def work(self, request: Request) -> None:
+        """Answer a long request, after some progress."""
         print("segmenting for Doe^Jane in /home/doe/scans/ct.nii", file=sys.stderr, flush=True)
         for step in range(SLOW_STEPS if "--slow" in self.options else 2):
             left = None if step == 0 else 3.0
-            told = {"id": request.id, "fraction": step / SLOW_STEPS, "stage": "Segmenting", "seconds_left": left}
+            stage = {"segment": "Segmenting", "uncertainty": "Perturbing", "refine": "Learning"}[request.method]
+            told = {"id": request.id, "fraction": step / SLOW_STEPS, "stage": stage, "seconds_left": left}
             self.send(Notification("progress", told))
             time.sleep(0.1 if "--slow" in self.options else 0.0)
             if request.id in self.cancelled:
                 self.send(Failure(request.id, CANCELLED, "Stopped as asked; nothing was changed."))
                 return
-        self.send(self.answer(request))
+        answers = {"segment": self.answer, "uncertainty": self.answer_uncertainty, "refine": self.answer_refine}
+        self.send(answers[request.method](request))
 
     def answer(self, request: Request) -> Any:
         """Return the answer to `segment`."""
@@ -168,6 +173,67 @@ class Worker:
         stages = {"Preparing the scan": 0.4, "Segmenting": 6.1}
         result = {"labels": labels, "seconds": 6.5, "seconds_by_stage": stages, "device": "cpu", "precision": "float32"}
         return Result(request.id, {**result, "notes": []})
+
+    def answer_uncertainty(self, request: Request) -> Result:
+        """Return the answer to `uncertainty`: 0.35 nats where label 2 is, 0.69 where label 5 is."""
+        array = self.volumes[request.params["volume"]]
+        counts = np.zeros(array.shape, np.uint8)
+        if "--organs" in self.options:
+            counts[:, 4:-4, 4:-4] = np.linspace(20, 90, len(array), dtype=np.uint8)[:, None, None]
+        elif "--sure" not in self.options:
+            counts[array > 500], counts[array < -500] = 35, 69
+        disagreement = None if "--plain" in self.options else crop_map(counts // 2, 0.01)
+        sums = counts.sum(axis=(1, 2), dtype=float)
+        slices = [{"index_k": int(k), "score": sums[k]} for k in np.argsort(-sums, kind="stable") if sums[k]]
+        table = organs() if "--organs" in self.options else LABELS[1::-1]
+        regions = [region(counts, label, number) for number, label in enumerate(table)] if counts.any() else []
+        stages = {"Perturbing codes": 0.1}
+        result = {"slices": slices, "regions": regions, "seconds": 0.1, "seconds_by_stage": stages, "device": "cpu"}
+        maps = {"entropy": crop_map(counts, 0.01), "disagreement": disagreement, "samples": request.params["samples"]}
+        return Result(request.id, {**maps, **result, "precision": "float32", "notes": []})
+
+    def answer_refine(self, request: Request) -> Any:
+        """Return the answer to `refine`: the segmentation one column further, corrected slices as sent."""
+        plain = self.answer(request)
+        shape, slices = self.volumes[request.params["volume"]].shape, request.params["slices_k"]
+        sent = {label["value"]: label for label in request.params["labels"]}
+        labels = []
+        for label in plain.result["labels"]:
+            mask = np.roll(paste(label, shape), 1, axis=2)
+            if "--stubborn" not in self.options:
+                mask[slices] = paste(sent.get(label["value"], {}), shape)[slices]
+            labels.append(crop({key: value for key, value in label.items() if key != "array"}, mask))
+        return Result(request.id, {**plain.result, "labels": labels, "slices_k": slices, "notes": []})
+
+
+def paste(label: dict[str, Any], shape: tuple[int, ...]) -> np.ndarray:
+    """Return a label's cropped mask as a whole volume."""
+    mask = np.zeros(shape, bool)
+    if label.get("array") is not None:
+        i0, i1, j0, j1, k0, k1 = label["extent_ijk"]
+        array = label["array"]
+        mask[k0 : k1 + 1, j0 : j1 + 1, i0 : i1 + 1] = np.frombuffer(array.data, array.dtype).reshape(array.shape) != 0
+    return mask
+
+
+def crop_map(counts: np.ndarray, step: float) -> dict[str, Any]:
+    """Return a map cropped to where it is not 0."""
+    cropped = crop({}, counts)
+    if cropped["extent_ijk"] is None:
+        return {"extent_ijk": None, "step": step}
+    i0, i1, j0, j1, k0, k1 = cropped["extent_ijk"]
+    part = np.ascontiguousarray(counts[k0 : k1 + 1, j0 : j1 + 1, i0 : i1 + 1])
+    return {"extent_ijk": cropped["extent_ijk"], "array": WireArray.from_numpy(part), "step": step}
+
+
+def region(counts: np.ndarray, label: dict[str, Any], number: int) -> dict[str, Any]:
+    """Return a region of the ranking: the most unsure voxels but ``number`` kinds."""
+    values = np.unique(counts[counts > 0])
+    hits = np.argwhere(counts == values[max(0, len(values) - 1 - number)])
+    (k, j, i), (k0, j0, i0), (k1, j1, i1) = hits[len(hits) // 2].tolist(), hits.min(axis=0), hits.max(axis=0)
+    extent = [int(value) for value in (i0, i1, j0, j1, k0, k1)]
+    score = 400.0 / (1 + number)
+    return {"label": label["value"], "center_ijk": [i, j, k], "extent_ijk": extent, "voxels": len(hits), "score": score}
 
 
 def organs() -> list[dict[str, Any]]:

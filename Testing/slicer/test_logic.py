@@ -80,9 +80,54 @@ def test_cancel_at_any_moment_ends_with_cancelled_and_nothing_in_the_scene(
         assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == [], stage
 
 
+def test_scripts_find_unsure_places_and_refine(make_engine: Any, make_volume: Any, edit: Any, voxels: Any) -> None:
+    logic, volume = VQSegLogic(engine=make_engine()), make_volume()
+
+    overlay = logic.findUnsure(volume, model="fake", wait=True)
+    proposal = logic.segment(volume, model="fake", wait=True)
+    painted = np.zeros((12, 20, 30), bool)
+    painted[0, 0, 0] = True
+    edit(proposal, "Dense", volume, painted)
+    refined = logic.refine(proposal, wait=True)
+
+    assert slicer.util.arrayFromVolume(overlay).max() == 100
+    assert np.argwhere(voxels(refined, "Dense", volume))[0].tolist() == [0, 0, 0]
+    chosen = logic.refine(proposal, slices=[4], wait=True)
+    assert not voxels(chosen, "Dense", volume)[0].any()
+    scan = slicer.util.arrayFromVolume(volume)
+    np.testing.assert_array_equal(voxels(chosen, "Dense", volume)[4], scan[4] > 500)
+
+
+def test_a_model_that_is_sure_everywhere_gives_no_overlay(make_engine: Any, make_volume: Any) -> None:
+    assert VQSegLogic(engine=make_engine("--sure")).findUnsure(make_volume(), model="fake", wait=True) is None
+
+
+def test_refining_without_corrections_says_what_to_do(make_engine: Any, make_volume: Any) -> None:
+    logic = VQSegLogic(engine=make_engine())
+    proposal = logic.segment(make_volume(), model="fake", wait=True)
+
+    for slices in (None, []):
+        with pytest.raises(Problem, match="Correct a slice first"):
+            logic.refine(proposal, slices=slices, wait=True)
+
+
+def test_what_does_not_come_from_vqseg_is_not_refined(make_engine: Any, make_volume: Any) -> None:
+    foreign = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Foreign")
+    foreign.SetReferenceImageGeometryParameterFromVolumeNode(make_volume())
+
+    with pytest.raises(Problem, match="'Foreign' does not come from VQSeg"):
+        VQSegLogic(engine=make_engine()).refine(foreign)
+
+
+def test_an_older_engine_says_so(make_engine: Any, make_volume: Any) -> None:
+    with pytest.raises(Problem, match="older than this module"):
+        VQSegLogic(engine=make_engine("--old")).findUnsure(make_volume(), model="fake", wait=True)
+
+
 def test_no_volume_is_said_at_once(make_engine: Any) -> None:
-    with pytest.raises(Problem, match="No volume was given"):
-        VQSegLogic(engine=make_engine()).segment(None, model="fake")
+    for method in (VQSegLogic(engine=make_engine()).segment, VQSegLogic(engine=make_engine()).findUnsure):
+        with pytest.raises(Problem, match="No volume was given"):
+            method(None, model="fake")
 
 
 def test_the_parameter_node_is_the_scenes() -> None:

@@ -131,3 +131,25 @@ def test_the_documented_example_runs(make_engine: Any, make_volume: Any, monkeyp
     assert "from VQSeg import VQSegLogic" in example
     assert VQSeg.VQSegLogic is Logic.VQSegLogic
     assert shown == [2]
+
+
+def test_the_example_of_the_readme_runs(
+    make_engine: Any, make_volume: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    from pathlib import Path
+
+    from VQSegUI import Logic
+
+    monkeypatch.setitem(Logic._shared, "engine", make_engine())
+    make_volume(name="CT")
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    example = next(part for part in readme.split("```python\n")[1:] if "VQSegLogic" in part).partition("```")[0]
+    for old, new in (("vqseg-openkbp-headneck", "fake"), ("/data/labelled", str(tmp_path)), ("[40, 41]", "[4, 5]")):
+        assert old in example
+        example = example.replace(old, new)
+    made: dict[str, Any] = {"slicer": slicer}
+
+    exec(example, made)
+
+    assert (Path(made["folder"]) / "label.nii.gz").is_file()
+    assert made["overlay"].GetName() == "CT uncertainty"

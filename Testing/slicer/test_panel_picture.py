@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 import slicer
+from test_engine_section import Desk
+
+from VQSegUI.EngineCatalog import EngineCatalog
 
 PANEL_WIDTH = 480
 
@@ -20,6 +23,19 @@ def save(opened: Any, name: str) -> None:
     folder = os.environ.get("VQSEG_SCREENSHOTS")
     if folder:
         opened.window.grab().save(str(Path(folder) / f"{name}.png"))
+
+
+def test_the_engine_section_fits_into_the_module_panel(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, EngineCatalog(platformTag="linux-x86_64", python="3.12"))
+    for name in ("engineLogCollapsibleButton", "offlineCollapsibleButton", "advancedCollapsibleButton"):
+        getattr(desk, name).collapsed = True
+    desk.installButton.click()
+    desk.process.say(event="progress", fraction=0.42, stage="Downloading torch")
+    desk.window = desk.section.widget
+    desk.window.resize(PANEL_WIDTH, desk.window.sizeHint().height())
+    save(desk, "install")
+
+    assert desk.window.minimumSizeHint().width() <= PANEL_WIDTH
 
 
 def test_every_stage_of_the_panel_fits_into_the_module_panel(panel: Any, make_volume: Any, wait_until: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 import slicer
 import vtk
 
-from VQSegUI import SceneBridge
+from VQSegUI import SceneBridge, SegmentBridge
 from VQSegUI.Problem import Problem
 
 OBLIQUE = np.array([[0.6, 0.0, 0.8], [0.8, 0.0, -0.6], [0.0, 1.0, 0.0]])
@@ -152,10 +152,10 @@ def test_a_segment_is_read_where_it_was_put(make_volume: Any) -> None:
     segment = slicer.vtkSegment()
     array = np.zeros((3, 4, 5), np.uint8)
     array[1:, 2, 0:3] = 1
-    segment.AddRepresentation("Binary labelmap", SceneBridge.makeLabelmap(array, [2, 6, 3, 6, 4, 6], volume))
+    segment.AddRepresentation("Binary labelmap", SegmentBridge.makeLabelmap(array, [2, 6, 3, 6, 4, 6], volume))
     node.GetSegmentation().AddSegment(segment, "A")
 
-    drawn, extent, matrix = SceneBridge.readSegment(node, "A")
+    drawn, extent, matrix = SegmentBridge.readSegment(node, "A")
 
     assert extent == [2, 4, 5, 5, 5, 6]
     assert drawn.shape == (2, 1, 3)
@@ -167,7 +167,7 @@ def test_an_empty_segment_has_no_voxels() -> None:
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
     node.GetSegmentation().AddEmptySegment("A", "A")
 
-    drawn, extent, _matrix = SceneBridge.readSegment(node, "A")
+    drawn, extent, _matrix = SegmentBridge.readSegment(node, "A")
 
     assert (drawn.size, extent) == (0, [])
 

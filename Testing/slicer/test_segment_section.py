@@ -246,7 +246,7 @@ def test_changing_the_voxels_meanwhile_drops_the_result(panel: Any, make_volume:
     slicer.util.arrayFromVolumeModified(volume)
     opened.wait_for_end()
 
-    assert "was changed while it was being segmented" in opened.statusLabel.text
+    assert "was changed while the engine worked on it" in opened.statusLabel.text
     assert segmentation_nodes() == []
 
 

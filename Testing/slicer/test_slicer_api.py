@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import ast
 import functools
+import gzip
 import html
 import importlib
 import itertools
 import json
+import math
+import os
 import platform
 import re
+import secrets
 import shlex
 import shutil
+import struct
 import sys
 import sysconfig
 import time
 import zlib
+from io import IOBase
 from pathlib import Path
 from typing import Any
 from unittest import TestCase
@@ -120,10 +126,13 @@ def _defined(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names.add(node.name)
-        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
             names.add(node.attr)
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             names.add(node.target.id)
+        elif isinstance(node, ast.Module | ast.ClassDef):
+            assigned = [target for each in node.body if isinstance(each, ast.Assign) for target in each.targets]
+            names |= {each.id for target in assigned for each in ast.walk(target) if isinstance(each, ast.Name)}
     return names
 
 
@@ -136,9 +145,27 @@ def _python_names() -> set[str]:
     """Return what objects of the standard library, numpy and the wire have."""
     from VQSegLib import wire
 
-    modules = [html, importlib, itertools, platform, re, shlex, shutil, sys, sysconfig, time, zlib, np]
+    modules = [gzip, html, importlib, itertools, json, math, os, platform, re, secrets, shlex, shutil, struct, sys]
+    modules += [sysconfig, time, zlib, np]
     modules += [np.linalg, wire]
-    types = [str, bytes, dict, list, set, tuple, slice(0), Path, np.ndarray, np.dtype("i2"), Decoder, TestCase]
+    types = [
+        str,
+        bytes,
+        dict,
+        list,
+        set,
+        tuple,
+        slice(0),
+        Path,
+        OSError,
+        IOBase,
+        os.stat_result,
+        np.ufunc,
+        np.ndarray,
+        np.dtype("i2"),
+        Decoder,
+        TestCase,
+    ]
     messages = [wire.Failure, wire.Notification, wire.Request, wire.Result, wire.WireArray, wire.BadFrame]
     fields = {name for message in messages for name in message.__dataclass_fields__}
     return fields | {name for each in modules + types + messages for name in dir(each)}

@@ -30,7 +30,8 @@ def make_source(project: Project, make_config: MakeConfig, tmp_path_factory: pyt
     def make(name: str = "vqseg", rank: int = 0, **changes: Any) -> BatchSource:
         config = make_config(name, **changes)
         labeled, unlabeled = (
-            cache_cases(project, part, config.preprocessing, folder) for part in (cases.labeled, cases.unlabeled)
+            cache_cases(project, part, project.labels, config.preprocessing, folder)
+            for part in (cases.labeled, cases.unlabeled)
         )
         return BatchSource(labeled, unlabeled, project.labels, config, rank)
 
@@ -168,3 +169,14 @@ def test_intensity_changes_of_labeled_patches_leave_the_target(make_source: Make
     assert torch.equal(plain.target, changed.target)
     assert plain.labeled.shape == changed.labeled.shape
     assert not torch.equal(plain.labeled, changed.labeled)
+
+
+def test_a_method_that_asks_for_it_gets_a_strong_view_of_labeled_patches(make_source: MakeSource) -> None:
+    source = make_source("abd")
+    batch = BatchDataset(BatchSource(source.labeled, source.unlabeled, source.labels, source.config))[0]
+    assert batch.labeled_strong is not None
+    assert batch.labeled_strong.shape == batch.labeled.shape
+    assert not torch.equal(batch.labeled_strong, batch.labeled)
+    usual = BatchDataset(make_source())[0]
+    assert usual.labeled_strong is None
+    assert torch.equal(usual.labeled, batch.labeled)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from VQSegLib.labels import Label, LabelTable
 from VQSegLib.methods import build_method
@@ -16,6 +17,7 @@ from VQSegLib.project.folder import Project
 from VQSegLib.training.config import TrainingConfig
 from VQSegLib.training.presets import PRESETS
 from VQSegLib.training.request import TrainingRequest, build_config
+from VQSegLib.training.schedule import build_optimizer
 
 
 @pytest.fixture
@@ -56,4 +58,14 @@ def test_a_file_and_single_settings_win_over_a_preset(project: Project, tmp_path
 def test_presets_build(project: Project, preset: str) -> None:
     config = ask(project, preset, None, "network.quantizer.codebook_size=32")
     network = build_network(config.method.adapt_network(config.network))
-    assert build_method(config.method, network, config.preprocessing, 10).uses_unlabeled
+    method = build_method(config.method, network, config.preprocessing, 10)
+    assert method.config == config.method
+
+
+def test_the_nnunet_preset_is_its_recipe(project: Project) -> None:
+    config = ask(project, "nnunet", None, "network.spatial_dims=3")
+    assert config.method.name == "nnunet_recipe"
+    optimizer = build_optimizer(torch.nn.Linear(2, 2), config.optimizer)
+    assert isinstance(optimizer, torch.optim.SGD)
+    assert (optimizer.defaults["momentum"], optimizer.defaults["nesterov"]) == (0.99, True)
+    assert config.augmentation.rotation_degrees == 30

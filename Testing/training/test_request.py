@@ -80,7 +80,7 @@ def test_wrong_file_is_refused(project: Project, tmp_path: Path, content: str, w
     ("request_", "words"),
     [
         (TrainingRequest(config=Path("missing.json")), "cannot be read"),
-        (TrainingRequest(method="magic"), "supervised, vqseg"),
+        (TrainingRequest(method="magic"), "abd, arco, bcp"),
         (TrainingRequest(settings=("=3",)), "must look like"),
         (TrainingRequest(settings=("seed=1", "seed.part=1")), "group of settings"),
     ],

@@ -1,20 +1,24 @@
 """What a person decides about proposals: accept, reject, and take the last decision back.
 
-Segments that a person edited, locked or made are never changed or removed, by no decision and by no undo.
+Segments that a person locked or made are never changed or removed, by no decision and by no undo. A segment that a
+person edited gives way only to one that holds every slice the person edited exactly as drawn, as a refinement does.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Iterator, List, Optional
+from typing import Any, Iterator, List, Optional, Set
 
 import slicer
 from slicer.i18n import tr as _
 
+from VQSegUI import LabelTable
 from VQSegUI.Problem import Problem
 from VQSegUI.Proposal import segmentIDs
+from VQSegUI.ReviewMarks import Marks, readMarks, writeMarks
 from VQSegUI.SceneBridge import placeBeside
-from VQSegUI.Segments import fingerprint, isLocked, isUntouched, labelName
+from VQSegUI.Segments import STAMP_TAG, isLocked, labelName, readTag
+from VQSegUI.SliceStamps import DRAWN, Stamps, computeStamps, differingSlices, stampsFromText, stampsText
 
 
 @dataclass
@@ -26,14 +30,16 @@ class Move:
         proposalSegmentID: Its ID in the proposal.
         targetSegmentID: Its ID in the segmentation it was accepted into; empty when it was rejected.
         replaced: The older result of VQSeg whose place it took, if any.
-        fingerprint: What it looked like when it was accepted.
+        stamps: What it looked like when it was accepted.
+        stampTag: What VQSeg remembered of it in the proposal.
     """
 
     segment: Any
     proposalSegmentID: str
     targetSegmentID: str = ""
     replaced: Any = None
-    fingerprint: str = ""
+    stamps: Stamps = field(default_factory=dict)
+    stampTag: str = ""
 
 
 @dataclass
@@ -45,12 +51,14 @@ class Decision:
         targetNodeID: Where accepted segments went; empty for a rejection.
         moves: The segments that left the proposal.
         kept: Names of segments of the target that a person edited or locked and that therefore were not replaced.
+        marks: Which slices of the target were reviewed before.
     """
 
     proposalNode: Any
     targetNodeID: str = ""
     moves: List[Move] = field(default_factory=list)
     kept: List[str] = field(default_factory=list)
+    marks: Marks = field(default_factory=Marks)
 
 
 class Decisions:
@@ -67,13 +75,16 @@ class Decisions:
                 Or a node was removed between steps; what is left stays in the proposal.
         """
         _checkTarget(proposalNode, targetNode)
-        decision = self._last = Decision(proposalNode, targetNode.GetID())
+        decision = self._last = Decision(proposalNode, targetNode.GetID(), marks=readMarks(targetNode))
+        LabelTable.inherit(targetNode, proposalNode)
         for segmentID in ids:
             if proposalNode.GetScene() is None or targetNode.GetScene() is None:
                 raise Problem(_("The proposal or the segmentation was removed meanwhile; the rest was not accepted."))
             if proposalNode.GetSegmentation().GetSegment(segmentID) is not None:
                 _acceptSegment(decision, segmentID, targetNode)
                 yield decision
+        if not decision.kept:  # what was reviewed in the proposal is what the target holds now
+            writeMarks(targetNode, readMarks(targetNode).both(readMarks(proposalNode)))
         _removeIfEmpty(proposalNode)
 
     def reject(self, proposalNode: Any) -> Decision:
@@ -112,6 +123,8 @@ class Decisions:
             decision.proposalNode.GetSegmentation().AddSegment(move.segment, move.proposalSegmentID)
             undone.moves.append(move)
             yield undone
+        if target is not None:
+            writeMarks(target, decision.marks)
         yield undone
 
     def forget(self) -> None:
@@ -134,21 +147,30 @@ def _checkTarget(proposalNode: Any, targetNode: Any) -> None:
 
 def _acceptSegment(decision: Decision, segmentID: str, targetNode: Any) -> None:
     source, target = decision.proposalNode.GetSegmentation(), targetNode.GetSegmentation()
-    name = labelName(source.GetSegment(segmentID))
+    segment = source.GetSegment(segmentID)
+    name, tag = labelName(segment), readTag(segment, STAMP_TAG)
+    new = computeStamps(decision.proposalNode, segmentID)
     twins = [each for each in segmentIDs(targetNode) if name and labelName(target.GetSegment(each)) == name]
-    protected = [each for each in twins if not isUntouched(targetNode, each)]
-    if protected:
-        decision.kept += [target.GetSegment(each).GetName() for each in protected]
-        return
-    looks = fingerprint(decision.proposalNode, segmentID)
-    move = Move(_take(decision.proposalNode, segmentID), segmentID, fingerprint=looks)
+    old: Stamps = {}
+    drawn: Set[int] = set()
+    for each in twins:
+        old = computeStamps(targetNode, each)
+        drawn = differingSlices(stampsFromText(readTag(target.GetSegment(each), STAMP_TAG)), old)
+        if isLocked(targetNode, each) or any(old.get(k) != new.get(k) for k in drawn):
+            decision.kept.append(target.GetSegment(each).GetName())
+            return
+    move = Move(_take(decision.proposalNode, segmentID), segmentID, stamps=new, stampTag=tag)
     move.targetSegmentID = twins[0] if twins else target.GenerateUniqueSegmentID(segmentID)
+    if drawn:
+        stamps = {**(stampsFromText(tag) or {}), **dict.fromkeys(drawn, DRAWN)}
+        move.segment.SetTag(STAMP_TAG, stampsText(stamps))
     if twins:
         move.replaced = target.GetSegment(twins[0])
         move.segment.SetName(move.replaced.GetName())
         move.segment.SetColor(move.replaced.GetColor())
         target.RemoveSegment(twins[0])
     target.AddSegment(move.segment, move.targetSegmentID)
+    writeMarks(targetNode, readMarks(targetNode).without(k for k in {*old, *new} if old.get(k) != new.get(k)))
     decision.moves.append(move)
 
 
@@ -157,10 +179,11 @@ def _takeBack(move: Move, targetNode: Any, undone: Decision) -> bool:
     segmentID, target = move.targetSegmentID, targetNode.GetSegmentation()
     if target.GetSegment(segmentID) is None:
         return False
-    if isLocked(targetNode, segmentID) or fingerprint(targetNode, segmentID) != move.fingerprint:
+    if isLocked(targetNode, segmentID) or computeStamps(targetNode, segmentID) != move.stamps:
         undone.kept.append(target.GetSegment(segmentID).GetName())
         return False
     move.segment = _take(targetNode, segmentID)
+    move.segment.SetTag(STAMP_TAG, move.stampTag)
     if move.replaced is not None:
         target.AddSegment(move.replaced, segmentID)
     return True

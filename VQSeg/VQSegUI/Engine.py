@@ -104,6 +104,10 @@ class Engine:
             qt.QTimer.singleShot(0, self.start)
         return reply
 
+    def can(self, method: str) -> bool:
+        """Return whether the running worker knows a method; an older one may not."""
+        return method in self.information.get("capabilities", [method])
+
     def processID(self) -> int:
         """Return the worker's process number, 0 when none runs."""
         return self._process.processID() if self._process is not None else 0

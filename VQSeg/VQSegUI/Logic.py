@@ -1,8 +1,8 @@
-"""What scripts and the panel do alike: `VQSegLogic().segment(volumeNode)`."""
+"""What scripts and the panel do alike: `VQSegLogic().segment(volumeNode)` and what follows it."""
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, Iterable, Optional
 
 import qt
 import slicer
@@ -10,11 +10,17 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
+from VQSegUI import LabelTable
 from VQSegUI.Engine import Engine
 from VQSegUI.EngineSource import EngineSource
+from VQSegUI.ExportJob import ExportJob
 from VQSegUI.Parameters import parameterNode
 from VQSegUI.Problem import Problem
-from VQSegUI.SegmentJob import SegmentJob, SegmentRequest
+from VQSegUI.RefineJob import RefineJob
+from VQSegUI.ScanJob import ScanRequest
+from VQSegUI.SegmentBridge import referenceVolume
+from VQSegUI.SegmentJob import SegmentJob
+from VQSegUI.UncertaintyJob import UncertaintyJob
 
 _shared: Dict[str, Any] = {}
 
@@ -35,7 +41,7 @@ def sharedEngine() -> Engine:
 
 
 class VQSegLogic(ScriptedLoadableModuleLogic):
-    """Segments scans with the engine; holds no widgets.
+    """Segments scans with the engine and works with the results; holds no widgets. Every method takes ``wait``.
 
     Example:
         Segment the volume ``CT`` with a shipped model and wait for it::
@@ -71,24 +77,87 @@ class VQSegLogic(ScriptedLoadableModuleLogic):
         Raises:
             Problem: One sentence about what cannot be used, or with ``wait`` about what went wrong.
         """
-        if volumeNode is None:
-            raise Problem(_("No volume was given; load a scan and choose it."))
-        roiID = roiNode.GetID() if roiNode is not None else None
-        job = SegmentJob(self.engine, SegmentRequest(volumeNode.GetID(), model, device, roiID))
+        return self._run(SegmentJob(self.engine, _request(volumeNode, model, device, roiNode)), wait)
+
+    def findUnsure(self, volumeNode: Any, model: str, device: str = "", roiNode: Any = None, wait: bool = False) -> Any:
+        """Map where a model is unsure in a scan.
+
+        Args:
+            volumeNode: As of `segment`, and so are the rest.
+
+        Returns:
+            With ``wait`` the overlay, a ``vtkMRMLScalarVolumeNode`` with percent beside the scan, or None where the
+            model is sure everywhere; otherwise the `UncertaintyJob`, already started.
+
+        Raises:
+            Problem: As `segment`.
+        """
+        return self._run(UncertaintyJob(self.engine, _request(volumeNode, model, device, roiNode)), wait)
+
+    def refine(
+        self, segmentationNode: Any, slices: Optional[Iterable[int]] = None, device: str = "", wait: bool = False
+    ) -> Any:
+        """Let corrected slices teach the model about this scan, and propose the rest of it again.
+
+        Args:
+            segmentationNode: Segmentation that came from VQSeg and that a person corrected; it is not changed.
+            slices: Corrected slices along k of the scan; None: those that were edited, and those marked as right with
+                something drawn on them.
+            device: As of `segment`.
+            wait: As of `segment`.
+
+        Returns:
+            With ``wait`` the proposal, otherwise the `RefineJob`, already started.
+
+        Raises:
+            Problem: As `segment`; or the scan is gone, no model is known, or no slice is corrected.
+        """
+        volumeNode, model = referenceVolume(segmentationNode), LabelTable.modelOf(segmentationNode)
+        if volumeNode is None or not model:
+            sentence = _("'{name}' does not come from VQSeg, or its scan was removed; segment the scan first.")
+            raise Problem(sentence.format(name=segmentationNode.GetName()))
+        request = _request(volumeNode, model, device, None)
+        return self._run(RefineJob(self.engine, request, segmentationNode.GetID(), slices), wait)
+
+    def export(self, segmentationNode: Any, folder: str, wait: bool = False) -> Any:
+        """Write a scan, its label map and its label table as NIfTI and JSON into a new folder of their own.
+
+        Args:
+            segmentationNode: What to export; the scan is its reference volume.
+            folder: Folder in which the new one is made.
+            wait: As of `segment`.
+
+        Returns:
+            With ``wait`` the path of the new folder, otherwise the `ExportJob`, already started.
+
+        Raises:
+            Problem: The scan is gone or cannot be written; nothing was written.
+        """
+        return self._run(ExportJob(segmentationNode, folder), wait)
+
+    def _run(self, job: Any, wait: bool) -> Any:
         job.start()
         _watchScene(job)
         return _waitFor(job) if wait else job
 
 
-def _watchScene(job: SegmentJob) -> None:
-    """End a job whose scan or scene goes away."""
+def _request(volumeNode: Any, model: str, device: str, roiNode: Any) -> ScanRequest:
+    if volumeNode is None:
+        raise Problem(_("No volume was given; load a scan and choose it."))
+    return ScanRequest(volumeNode.GetID(), model, device, roiNode.GetID() if roiNode is not None else None)
+
+
+def _watchScene(job: Any) -> None:
+    """End a job when what it works on, or the scene, goes away."""
 
     def onRemoved(_caller: Any, _event: str, node: Any) -> None:
-        if node.GetID() == job.request.volumeNodeID:
-            job.abandon(Problem(_("The scan was deleted while it was being segmented, so the result was dropped.")))
+        if node.GetID() in job.nodeIDs():
+            sentence = _("The {what} was deleted meanwhile, so the result was dropped.")
+            isScan = node.IsA("vtkMRMLVolumeNode")
+            job.abandon(Problem(sentence.format(what=_("scan") if isScan else _("segmentation"))))
 
     def onClose(_caller: Any, _event: str) -> None:
-        job.abandon(Problem(_("The scene was closed while a scan was being segmented, so the result was dropped.")))
+        job.abandon(Problem(_("The scene was closed meanwhile, so the result was dropped.")))
 
     onRemoved.CallDataType = vtk.VTK_OBJECT  # tells VTK to hand over the node
     scene = slicer.mrmlScene
@@ -100,8 +169,8 @@ def _watchScene(job: SegmentJob) -> None:
         signal.connect(lambda _outcome: [scene.RemoveObserver(tag) for tag in tags])
 
 
-def _waitFor(job: SegmentJob) -> Any:
-    """Run the event loop until a job ends; return its proposal or raise its problem."""
+def _waitFor(job: Any) -> Any:
+    """Run the event loop until a job ends; return what it made or raise its problem."""
     outcome: Dict[str, Any] = {}
     loop = qt.QEventLoop()
 

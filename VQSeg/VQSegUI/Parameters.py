@@ -20,6 +20,8 @@ class Parameters:
         roiNodeID: Markups ROI that limits the segmentation; None: the whole scan.
         proposalNodeID: Proposal that waits to be accepted or rejected.
         segmentationNodeID: Segmentation that accepted segments go to.
+        reviewedNodeID: Segmentation or proposal that is reviewed and corrected.
+        overlayNodeID: Uncertainty overlay that is shown.
     """
 
     model: str = ""
@@ -28,6 +30,8 @@ class Parameters:
     roiNodeID: Optional[str] = None
     proposalNodeID: Optional[str] = None
     segmentationNodeID: Optional[str] = None
+    reviewedNodeID: Optional[str] = None
+    overlayNodeID: Optional[str] = None
 
 
 def parameterNode(scene: Any) -> Any:

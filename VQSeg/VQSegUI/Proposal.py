@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, List
+from typing import Any, Generator, Iterable, List
 
 import slicer
 from slicer.i18n import tr as _
 
-from VQSegUI import SceneBridge
-from VQSegUI.Segments import Label, makeSegment, stampSegment
+from VQSegUI import SceneBridge, SegmentBridge
+from VQSegUI.Segments import Label, makeSegment, stampSegmentSteps
+from VQSegUI.Steps import finish
 
 PROPOSAL_ATTRIBUTE = "VQSeg.Proposal"
 
@@ -46,18 +47,28 @@ def createSegmentation(name: str, beside: Any) -> Any:
     return node
 
 
-def addLabel(proposalNode: Any, volumeNode: Any, label: Label, array: Any) -> str:
-    """Add one label of the engine's answer as a segment and return its ID.
+def addLabelSteps(
+    proposalNode: Any, volumeNode: Any, label: Label, array: Any, drawn: Iterable[int] = ()
+) -> Generator[None, None, str]:
+    """Add one label of the engine's answer as a segment, in steps that take milliseconds; returns the segment's ID.
 
     Args:
         array: ``(K, J, I)`` of 0 and 1 in the label's ``extent_ijk``.
+        drawn: Slices that are a person's work.
     """
-    labelmap = SceneBridge.makeLabelmap(array, label["extent_ijk"], volumeNode)
+    labelmap = SegmentBridge.makeLabelmap(array, label["extent_ijk"], volumeNode)
+    yield
     segmentation = proposalNode.GetSegmentation()
     segmentID = segmentation.GenerateUniqueSegmentID(label["name"])
     segmentation.AddSegment(makeSegment(label, labelmap), segmentID)
-    stampSegment(proposalNode, segmentID)
+    yield
+    yield from stampSegmentSteps(proposalNode, segmentID, drawn)
     return segmentID
+
+
+def addLabel(proposalNode: Any, volumeNode: Any, label: Label, array: Any, drawn: Iterable[int] = ()) -> str:
+    """Add one label as a segment at once and return its ID; as `addLabelSteps`."""
+    return finish(addLabelSteps(proposalNode, volumeNode, label, array, drawn))
 
 
 def isProposal(node: Any) -> bool:
@@ -68,8 +79,7 @@ def isProposal(node: Any) -> bool:
 def proposalsOf(volumeNode: Any) -> List[Any]:
     """Return the proposals that wait for a decision about a volume."""
     nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-    role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
-    return [node for node in nodes if isProposal(node) and node.GetNodeReference(role) is volumeNode]
+    return [node for node in nodes if isProposal(node) and SegmentBridge.referenceVolume(node) is volumeNode]
 
 
 def segmentIDs(segmentationNode: Any) -> List[str]:

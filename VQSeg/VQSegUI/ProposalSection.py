@@ -11,6 +11,8 @@ from VQSegUI import Proposal
 from VQSegUI.Decisions import Decision, Decisions
 from VQSegUI.Problem import Problem
 from VQSegUI.Resources import resourcePath
+from VQSegUI.SegmentBridge import referenceVolume
+from VQSegUI.Signal import Signal
 from VQSegUI.Steps import Steps
 
 
@@ -19,6 +21,7 @@ class ProposalSection:
 
     Attributes:
         widget: What is put into the panel.
+        decided: Emitted without values when something was accepted, rejected or taken back.
     """
 
     def __init__(self, store: Any, log: Any, saveStateForUndo: Callable[[Any], None] = lambda _node: None) -> None:
@@ -31,6 +34,7 @@ class ProposalSection:
                 Editor can take the change back too.
         """
         self._store, self._log, self._saveStateForUndo = store, log, saveStateForUndo
+        self.decided = Signal()
         self._decisions = Decisions()
         self._steps: Optional[Steps] = None
         self.widget = slicer.util.loadUI(resourcePath("UI/ProposalSection.ui"))
@@ -99,10 +103,12 @@ class ProposalSection:
     def _onAccepted(self, decision: Optional[Decision], target: Any) -> None:
         accepted = _("Accepted {count} segments into '{name}'.")
         count = len(decision.moves) if decision is not None else 0
+        self.decided.emit()
         self._say(" ".join([accepted.format(count=count, name=target.GetName()), *_keptSentence(decision)]))
 
     def _onReject(self) -> None:
         self._decisions.reject(self._proposal())
+        self.decided.emit()
         self._say(_("Rejected; Undo brings the proposal back."))
 
     def _onUndo(self) -> None:
@@ -113,6 +119,7 @@ class ProposalSection:
     def _onUndone(self, undone: Optional[Decision]) -> None:
         if undone.proposalNode.GetScene() is not None:
             self._store.update(proposalNodeID=undone.proposalNode.GetID())
+        self.decided.emit()
         self._say(" ".join([_("Taken back."), *_keptSentence(undone)]))
 
     def _onFailed(self, problem: Problem) -> None:
@@ -121,8 +128,7 @@ class ProposalSection:
         self._say(str(problem))
 
     def _newTarget(self, proposal: Any) -> Any:
-        role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
-        volumeNode = proposal.GetNodeReference(role)
+        volumeNode = referenceVolume(proposal)
         name = volumeNode.GetName() if volumeNode is not None else _("VQSeg")
         return Proposal.createSegmentationLike(proposal, _("{volume} segmentation").format(volume=name))
 

@@ -1,4 +1,4 @@
-"""The only code that turns MRML nodes into arrays with geometry, and back.
+"""Turns volume nodes into arrays with geometry, as `SegmentBridge` does with segments; no other code does.
 
 Arrays are ``(K, J, I)`` = (slice, row, column); ``affineIjkToRas`` maps voxel indices ``(i, j, k, 1)`` to millimetres
 in RAS. An extent is ``[i0, i1, j0, j1, k0, k1]``, both ends included, as VTK has it.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import Any, List, Optional, Tuple
 
 import numpy as np
 import slicer
 import vtk
 from slicer.i18n import tr as _
-from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtk.util.numpy_support import vtk_to_numpy
 
 from VQSegUI.Problem import Problem
 
@@ -77,7 +77,7 @@ def scanRevision(volumeNode: Any) -> Tuple[Any, ...]:
     if scalars is None:
         return ()
     # VTK counts modifications over all objects: no two arrays ever have the same time.
-    return (scalars.GetMTime(), *image.GetDimensions(), *itertools.chain(*_matrixRows(_ijkToRas(volumeNode))))
+    return (scalars.GetMTime(), *image.GetDimensions(), *itertools.chain(*matrixRows(ijkToRas(volumeNode))))
 
 
 def isSequenceFrame(volumeNode: Any) -> bool:
@@ -91,7 +91,7 @@ def roiBox(roiNode: Any, volumeNode: Any) -> Tuple[Triple, Triple]:
     Raises:
         Problem: The ROI does not touch the scan, or the scan lies under a transform that bends it.
     """
-    affine = _worldAffine(volumeNode)
+    affine = worldAffine(volumeNode)
     if affine is None:
         raise Problem(_("A transform bends the scan, so no ROI can be used; harden the transform, or choose no ROI."))
     objectToWorld, size, toIjk = roiNode.GetObjectToWorldMatrix(), roiNode.GetSize(), np.linalg.inv(np.array(affine))
@@ -105,40 +105,6 @@ def roiBox(roiNode: Any, volumeNode: Any) -> Tuple[Triple, Triple]:
     if (start >= stop).any():
         raise Problem(_("The ROI does not touch the scan; move it over the scan, or choose no ROI."))
     return tuple(int(value) for value in start[::-1]), tuple(int(value) for value in stop[::-1])
-
-
-def makeLabelmap(array: np.ndarray, extentIjk: Sequence[int], volumeNode: Any) -> Any:
-    """Return a ``(K, J, I)`` array of 0 and 1 as an image at its place in a volume's voxel grid."""
-    labelmap = slicer.vtkOrientedImageData()
-    labelmap.SetExtent(*[int(value) for value in extentIjk])
-    scalars = numpy_to_vtk(np.ascontiguousarray(array, dtype=np.uint8).ravel(), deep=True)
-    scalars.SetName("ImageScalars")
-    labelmap.GetPointData().SetScalars(scalars)
-    labelmap.SetImageToWorldMatrix(_ijkToRas(volumeNode))
-    return labelmap
-
-
-def readSegment(segmentationNode: Any, segmentID: str) -> Tuple[np.ndarray, List[int], Matrix]:
-    """Return a segment as ``(K, J, I)`` booleans cropped to what is drawn, its extent, and its voxels' place.
-
-    An empty segment gives an array without voxels and an empty list.
-    """
-    name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
-    segment = segmentationNode.GetSegmentation().GetSegment(segmentID)
-    labelmap = segment.GetRepresentation(name)
-    scalars = labelmap.GetPointData().GetScalars() if labelmap is not None else None
-    if scalars is None or scalars.GetNumberOfTuples() == 0:
-        return np.zeros((0, 0, 0), dtype=bool), [], []
-    extent, (columns, rows, slices) = labelmap.GetExtent(), labelmap.GetDimensions()
-    drawn = vtk_to_numpy(scalars).reshape(slices, rows, columns) == segment.GetLabelValue()
-    box = _drawnBox(drawn)
-    if box is None:
-        return np.zeros((0, 0, 0), dtype=bool), [], []
-    starts = (extent[4], extent[2], extent[0])
-    ends = [(start + part.start, start + part.stop - 1) for start, part in zip(starts, box)]
-    matrix = vtk.vtkMatrix4x4()
-    labelmap.GetImageToWorldMatrix(matrix)
-    return drawn[box], [value for pair in reversed(ends) for value in pair], _matrixRows(matrix)
 
 
 def placeBeside(node: Any, volumeNode: Any) -> None:
@@ -159,28 +125,28 @@ def shownVolume() -> Optional[Any]:
     return slicer.mrmlScene.GetNodeByID(nodeID) if nodeID else None
 
 
-def _affineInPatient(volumeNode: Any) -> Tuple[Matrix, List[str]]:
-    """Return the matrix that is sent for a volume, and what to say about it."""
-    own, transform = _matrixRows(_ijkToRas(volumeNode)), volumeNode.GetParentTransformNode()
-    if transform is None:
-        return own, []
-    shown = _worldAffine(volumeNode)
-    if shown is None or not _hasRightAngles(shown):
-        return own, [_("The scan's transform bends or shears it, so it was segmented as it was before the transform.")]
-    return shown, []
-
-
-def _worldAffine(volumeNode: Any) -> Optional[Matrix]:
+def worldAffine(volumeNode: Any) -> Optional[Matrix]:
     """Return voxel indices to world millimetres, or None under a transform that is not linear."""
-    own, transform = _ijkToRas(volumeNode), volumeNode.GetParentTransformNode()
+    own, transform = ijkToRas(volumeNode), volumeNode.GetParentTransformNode()
     if transform is None:
-        return _matrixRows(own)
+        return matrixRows(own)
     if not transform.IsTransformToWorldLinear():
         return None
     toWorld, product = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
     transform.GetMatrixTransformToWorld(toWorld)
     vtk.vtkMatrix4x4.Multiply4x4(toWorld, own, product)
-    return _matrixRows(product)
+    return matrixRows(product)
+
+
+def _affineInPatient(volumeNode: Any) -> Tuple[Matrix, List[str]]:
+    """Return the matrix that is sent for a volume, and what to say about it."""
+    own, transform = matrixRows(ijkToRas(volumeNode)), volumeNode.GetParentTransformNode()
+    if transform is None:
+        return own, []
+    shown = worldAffine(volumeNode)
+    if shown is None or not _hasRightAngles(shown):
+        return own, [_("The scan's transform bends or shears it, so it was segmented as it was before the transform.")]
+    return shown, []
 
 
 def _hasRightAngles(affine: Matrix) -> bool:
@@ -202,23 +168,13 @@ def _sequenceBrowser(volumeNode: Any) -> Any:
     return slicer.modules.sequences.logic().GetFirstBrowserNodeForProxyNode(volumeNode)
 
 
-def _drawnBox(drawn: np.ndarray) -> Optional[Tuple[slice, slice, slice]]:
-    """Return the slices of the bounding box of True voxels, or None; slices first, which makes the rest small."""
-    box: List[slice] = []
-    for axis in range(3):
-        others = tuple(other for other in range(3) if other != axis)
-        hits = np.flatnonzero(drawn[tuple(box)].any(axis=others))
-        if hits.size == 0:
-            return None
-        box.append(slice(int(hits[0]), int(hits[-1]) + 1))
-    return box[0], box[1], box[2]
-
-
-def _ijkToRas(volumeNode: Any) -> Any:
+def ijkToRas(volumeNode: Any) -> Any:
+    """Return voxel indices to millimetres as VTK has it, parent transform left out."""
     matrix = vtk.vtkMatrix4x4()
     volumeNode.GetIJKToRASMatrix(matrix)
     return matrix
 
 
-def _matrixRows(matrix: Any) -> Matrix:
+def matrixRows(matrix: Any) -> Matrix:
+    """Return a VTK matrix as lists."""
     return [[matrix.GetElement(row, column) for column in range(4)] for row in range(4)]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
 import qt
 import slicer
 from slicer.i18n import tr as _
 
 from VQSegUI import SceneBridge
-from VQSegUI.Engine import BROKEN, READY, STARTING, Cancelled
+from VQSegUI.ChoiceBox import fillChoices, selectChoice
+from VQSegUI.Engine import BROKEN, READY, STARTING
+from VQSegUI.JobButton import JobButton, JobSlot, logAnswer
 from VQSegUI.Models import Models, describeModel, usableModel
 from VQSegUI.Problem import Problem
 from VQSegUI.Resources import resourcePath
@@ -25,14 +27,13 @@ class SegmentSection:
         models: The models that can be chosen.
     """
 
-    def __init__(self, logic: Any, store: Any, log: Any) -> None:
+    def __init__(self, logic: Any, store: Any, log: Any, slot: JobSlot) -> None:
         self.proposed = Signal()
-        self._logic, self._store, self._log = logic, store, log
-        self._job: Any = None
+        self._logic, self._store, self._log, self._slot = logic, store, log, slot
         self.models = Models(logic.engine)
         self.widget = slicer.util.loadUI(resourcePath("UI/SegmentSection.ui"))
-        self._ui = slicer.util.childWidgetVariables(self.widget)
-        self._ui.progressBar.setVisible(False)
+        self._ui = ui = slicer.util.childWidgetVariables(self.widget)
+        self._run = JobButton(ui.segmentButton, ui.progressBar, ui.statusLabel, slot, log)
         self._fillDevices()
         self._connect()
         self._onParametersChanged()
@@ -48,18 +49,9 @@ class SegmentSection:
         if isScan and self._store.parameters.inputVolumeID is None:
             self._store.update(inputVolumeID=shown.GetID())
 
-    def isRunning(self) -> bool:
-        """Return whether a scan is being segmented."""
-        return self._job is not None
-
-    def cancel(self) -> None:
-        """Stop the segmentation under way, if any."""
-        if self._job is not None:
-            self._job.cancel()
-
     def release(self) -> None:
         """Hear of the engine no longer, which may outlive the panel."""
-        self.cancel()
+        self._run.cancel()
         self.models.release()
         self._logic.engine.stateChanged.disconnect(self._onEngineState)
 
@@ -74,13 +66,14 @@ class SegmentSection:
         store.changed.connect(self._onParametersChanged)
         self.models.changed.connect(self._fillModels)
         self.models.added.connect(lambda modelID: store.update(model=modelID))
-        self.models.failed.connect(self._showProblem)
+        self.models.failed.connect(self._run.showProblem)
         self._logic.engine.stateChanged.connect(self._onEngineState)
+        self._slot.changed.connect(self._updateButton)
+        self._run.done.connect(self._onDone)
 
     def _onSegmentClicked(self) -> None:
-        if self._job is not None:
-            self._ui.segmentButton.enabled = False  # until the engine has answered
-            self._job.cancel()
+        if self._run.job is not None:
+            self._run.cancel()
             return
         parameters, scene = self._store.parameters, slicer.mrmlScene
         volumeNode = scene.GetNodeByID(parameters.inputVolumeID) if parameters.inputVolumeID else None
@@ -89,63 +82,23 @@ class SegmentSection:
             model = usableModel(self.models.find(parameters.model))
             job = self._logic.segment(volumeNode, model["id"], parameters.device, roiNode)
         except Problem as problem:
-            self._showProblem(problem)
+            self._run.showProblem(problem)
             return
-        self._follow(job, model)
-
-    def _follow(self, job: Any, model: Any) -> None:
-        self._job = job
-        job.progressed.connect(self._onProgress)
-        job.finished.connect(self._onFinished)
-        job.failed.connect(self._onFailed)
         self._log.add(_("Segment with model '{name}'").format(name=model["name"]))
-        self._onProgress(0.0, _("Starting"), None)
-        self._updateButton()
+        self._run.follow(job)
 
-    def _onProgress(self, fraction: float, stage: str, secondsLeft: Optional[float]) -> None:
-        self._ui.progressBar.setVisible(True)
-        self._ui.progressBar.value = round(100 * fraction)
-        left = _(", about {seconds} s left").format(seconds=max(1, round(secondsLeft))) if secondsLeft else ""
-        self._ui.statusLabel.text = stage + left
-
-    def _onFinished(self, proposalNode: Any) -> None:
-        job = self._end()
-        result = job.result
-        told = {key: result.get(key, "?") for key in ("device", "precision", "seconds")}
-        self._log.add(_("Segmented on {device} ({precision}) in {seconds} s").format(**told))
-        for stage, seconds in (result.get("seconds_by_stage") or {}).items():
-            self._log.add(f"  {stage}: {seconds} s")
-        for note in job.notes:
-            self._log.add(note)
+    def _onDone(self, job: Any, proposalNode: Any) -> None:
+        logAnswer(self._log, _("Segmented"), job.result)
         done = _("Done; check the proposal below and accept or reject it.")
-        self._ui.statusLabel.text = " ".join([done, *job.notes])
+        self._run.say(" ".join([done, *job.notes]))
         self.proposed.emit(proposalNode)
-
-    def _onFailed(self, problem: Problem) -> None:
-        self._end()
-        if isinstance(problem, Cancelled):
-            self._ui.statusLabel.text = str(problem)
-            self._log.add(str(problem))
-        else:
-            self._showProblem(problem)
-
-    def _end(self) -> Any:
-        job, self._job = self._job, None
-        self._ui.progressBar.setVisible(False)
-        self._updateButton()
-        return job
-
-    def _showProblem(self, problem: Problem) -> None:
-        self._ui.statusLabel.text = str(problem)
-        self._log.add(str(problem))
-        self._log.add(problem.detail)
 
     def _onEngineState(self) -> None:
         engine = self._logic.engine
         self._fillDevices()
         if engine.state == BROKEN:
-            self._showProblem(engine.problem)
-        elif engine.state == STARTING and self._job is None:
+            self._run.showProblem(engine.problem)
+        elif engine.state == STARTING and self._run.job is None:
             self._log.add(_("Engine is starting"))
         elif engine.state == READY:
             self._log.add(_("Engine {version} is ready").format(version=engine.information.get("version", "?")))
@@ -155,15 +108,15 @@ class SegmentSection:
         parameters = self._store.parameters
         self._ui.inputSelector.setCurrentNodeID(parameters.inputVolumeID or "")
         self._ui.roiSelector.setCurrentNodeID(parameters.roiNodeID or "")
-        _select(self._ui.modelComboBox, parameters.model)
-        _select(self._ui.deviceComboBox, parameters.device)
+        selectChoice(self._ui.modelComboBox, parameters.model)
+        selectChoice(self._ui.deviceComboBox, parameters.device)
         model = self.models.find(parameters.model)
         self._ui.modelCardLabel.text = describeModel(model) if model else ""
         self._updateButton()
 
     def _fillModels(self) -> None:
         rows = [(model["name"] or model["path_name"], model["id"]) for model in self.models.models]
-        _fill(self._ui.modelComboBox, rows)
+        fillChoices(self._ui.modelComboBox, rows)
         if rows and self.models.find(self._store.parameters.model) is None:
             usable = [model["id"] for model in self.models.models if not model.get("problem")]
             self._store.update(model=(usable or [rows[0][1]])[0])
@@ -175,8 +128,8 @@ class SegmentSection:
         default = next((each["name"] for each in available if each["id"] == device.get("default")), "")
         automatic = _("Automatic ({name})").format(name=default) if default else _("Automatic")
         rows = [(f"{each['name']} ({each['id']})", each["id"]) for each in available]
-        _fill(self._ui.deviceComboBox, [(automatic, ""), *rows])
-        _select(self._ui.deviceComboBox, self._store.parameters.device)
+        fillChoices(self._ui.deviceComboBox, [(automatic, ""), *rows])
+        selectChoice(self._ui.deviceComboBox, self._store.parameters.device)
 
     def _onModelChosen(self, row: int) -> None:
         if row >= 0:
@@ -193,27 +146,9 @@ class SegmentSection:
             self.models.addFile(path)
 
     def _updateButton(self) -> None:
-        button, parameters = self._ui.segmentButton, self._store.parameters
-        button.text = _("Cancel") if self._job is not None else _("Segment")
         missing = ""
-        if self._job is None and parameters.inputVolumeID is None:
+        if self._store.parameters.inputVolumeID is None:
             missing = _("Choose an input volume.")
-        elif self._job is None and self.models.find(parameters.model) is None:
+        elif self.models.find(self._store.parameters.model) is None:
             missing = _("The models are listed when the engine is ready.")
-        button.enabled = not missing
-        button.toolTip = missing or _("Segment the input volume.")
-
-
-def _fill(comboBox: Any, rows: Any) -> None:
-    """Show other rows of (text, data) without telling anybody; the choice is set afterwards."""
-    wasBlocked = comboBox.blockSignals(True)
-    comboBox.clear()
-    for text, data in rows:
-        comboBox.addItem(text, data)
-    comboBox.blockSignals(wasBlocked)
-
-
-def _select(comboBox: Any, data: str) -> None:
-    wasBlocked = comboBox.blockSignals(True)
-    comboBox.setCurrentIndex(comboBox.findData(data))
-    comboBox.blockSignals(wasBlocked)
+        self._run.update(missing, _("Segment the input volume."))

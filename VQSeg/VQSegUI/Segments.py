@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Generator, Iterable, Optional, Set
 
-import numpy as np
 import slicer
 import vtk
 
-from VQSegUI.SceneBridge import readSegment
+from VQSegUI.SliceStamps import DRAWN, differingSlices, stampsFromText, stampSteps, stampsText
+from VQSegUI.Steps import finish
 
 LABEL_VALUE_TAG = "VQSeg.LabelValue"
 LABEL_NAME_TAG = "VQSeg.LabelName"
@@ -45,6 +44,15 @@ def terminologyEntry(label: Label) -> str:
     return "~".join([TERMINOLOGY_CONTEXT, *words, REGION_CONTEXT, "^^", "^^"])
 
 
+def describeSegment(segment: Any) -> Label:
+    """Return name, color and SNOMED codes of a segment as a label without a value."""
+    words = readTag(segment, slicer.vtkSegment.GetTerminologyEntryTagName()).split("~")[1:4]
+    codes = [dict(zip(("scheme", "value", "meaning"), word.split("^"))) for word in words] + [{}] * (3 - len(words))
+    known = [code if all(code.get(key) for key in ("scheme", "value", "meaning")) else None for code in codes]
+    color = [round(255 * part) for part in segment.GetColor()]
+    return {"name": segment.GetName(), "color": color, **dict(zip(("category", "type", "modifier"), known))}
+
+
 def readTag(segment: Any, name: str) -> str:
     """Return a segment's tag, empty when it has none."""
     value = vtk.reference("")
@@ -62,32 +70,40 @@ def labelName(segment: Any) -> str:
     return readTag(segment, LABEL_NAME_TAG)
 
 
-def stampSegment(segmentationNode: Any, segmentID: str) -> None:
-    """Remember in the segment what it looks like now; the scene file keeps it."""
-    segment = segmentationNode.GetSegmentation().GetSegment(segmentID)
-    segment.SetTag(STAMP_TAG, fingerprint(segmentationNode, segmentID))
+def stampSegmentSteps(segmentationNode: Any, segmentID: str, drawn: Iterable[int] = ()) -> Generator[None, None, None]:
+    """Remember in the segment what its slices look like now; scene and segmentation files keep it.
+
+    Args:
+        drawn: Slices that are a person's work, which no later result may change.
+    """
+    stamps = yield from stampSteps(segmentationNode, segmentID)
+    stamps.update(dict.fromkeys(drawn, DRAWN))
+    segmentationNode.GetSegmentation().GetSegment(segmentID).SetTag(STAMP_TAG, stampsText(stamps))
+
+
+def editedSliceSteps(segmentationNode: Any, segmentID: str) -> Generator[None, None, Set[int]]:
+    """Return the slices of a segment that are a person's work, a few slices per step.
+
+    All that are drawn are when a person made the segment.
+    """
+    stamps = stampsFromText(readTag(segmentationNode.GetSegmentation().GetSegment(segmentID), STAMP_TAG))
+    return differingSlices(stamps, (yield from stampSteps(segmentationNode, segmentID)))
+
+
+def editedSlices(segmentationNode: Any, segmentID: str) -> Set[int]:
+    """Return the slices of a segment that are a person's work, at once."""
+    return finish(editedSliceSteps(segmentationNode, segmentID))
 
 
 def isUntouched(segmentationNode: Any, segmentID: str) -> bool:
     """Return whether VQSeg made this segment and no voxel changed since; only such segments may be replaced."""
-    stamp = readTag(segmentationNode.GetSegmentation().GetSegment(segmentID), STAMP_TAG)
-    if not stamp or isLocked(segmentationNode, segmentID):
+    isOurs = bool(readTag(segmentationNode.GetSegmentation().GetSegment(segmentID), STAMP_TAG))
+    if not isOurs or isLocked(segmentationNode, segmentID):
         return False
-    return stamp == fingerprint(segmentationNode, segmentID)
+    return not editedSlices(segmentationNode, segmentID)
 
 
 def isLocked(segmentationNode: Any, segmentID: str) -> bool:
     """Return whether a person marked the segment as completed in the segments table."""
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     return logic.GetSegmentStatus(segmentationNode.GetSegmentation().GetSegment(segmentID)) == logic.Completed
-
-
-def fingerprint(segmentationNode: Any, segmentID: str) -> str:
-    """Return a checksum of a segment's voxels and of where they lie, whatever layer or file they were in meanwhile."""
-    drawn, extent, matrix = readSegment(segmentationNode, segmentID)
-    if not extent:
-        return "empty"
-    firstVoxel = np.array(matrix) @ np.array([extent[0], extent[2], extent[4], 1.0])
-    place = ",".join(f"{value:.2f}" for value in [*firstVoxel[:3], *np.array(matrix)[:3, :3].ravel()])
-    place = place.replace("-0.00", "0.00")
-    return f"{zlib.crc32(np.packbits(drawn).tobytes()):08x} {drawn.shape} {place}"

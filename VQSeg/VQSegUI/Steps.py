@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from typing import Any, Generator
 
 import qt
 
@@ -11,16 +11,16 @@ from VQSegUI.Signal import Signal
 
 
 class Steps:
-    """Runs an iterator one item per timer turn.
+    """Runs a generator one step per timer turn.
 
     Attributes:
-        finished: Emitted without values when the iterator is exhausted.
+        finished: Emitted without values when the generator is at its end.
         failed: Emitted with the `Problem` that a step raised.
     """
 
-    def __init__(self, work: Iterator[Any]) -> None:
+    def __init__(self, work: Generator[Any, None, Any]) -> None:
         self.finished, self.failed = Signal(), Signal()
-        self._work = work
+        self._work, self._isStepping = work, False
         self._timer = qt.QTimer()
         self._timer.setInterval(0)
         self._timer.timeout.connect(self._step)
@@ -30,19 +30,40 @@ class Steps:
         self._timer.start()
 
     def stop(self) -> None:
-        """Do no further step and emit nothing."""
+        """Do no further step and emit nothing; what the generator does at its end is done."""
         self._timer.stop()
+        if not self._isStepping:
+            self._work.close()
 
     def isRunning(self) -> bool:
         """Return whether steps are left."""
         return self._timer.isActive()
 
     def _step(self) -> None:
+        self._isStepping = True
+        problem, isOver = None, False
         try:
             next(self._work)
         except StopIteration:
+            isOver = True
+        except Problem as raised:
+            problem = raised
+        finally:
+            self._isStepping = False
+        if not self._timer.isActive():  # stopped by what the step did
+            self._work.close()
+        elif problem is not None or isOver:
             self._timer.stop()
-            self.finished.emit()
-        except Problem as problem:
-            self._timer.stop()
-            self.failed.emit(problem)
+            if problem is not None:
+                self.failed.emit(problem)
+            else:
+                self.finished.emit()
+
+
+def finish(work: Generator[Any, None, Any]) -> Any:
+    """Do all steps at once and return what the generator returns."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return end.value

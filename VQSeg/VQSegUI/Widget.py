@@ -10,11 +10,13 @@ from slicer.util import VTKObservationMixin
 from VQSegUI.Engine import STOPPED
 from VQSegUI.EngineSection import EngineSection
 from VQSegUI.EngineSource import EngineLink
+from VQSegUI.JobButton import JobSlot
 from VQSegUI.Log import Log
 from VQSegUI.Logic import VQSegLogic
 from VQSegUI.LogSection import LogSection
 from VQSegUI.ParameterStore import ParameterStore
 from VQSegUI.ProposalSection import ProposalSection
+from VQSegUI.ReviewSection import ReviewSection
 from VQSegUI.SegmentSection import SegmentSection
 
 
@@ -36,15 +38,20 @@ class Widget(VTKObservationMixin):
         super().__init__()
         self.logic = logic or VQSegLogic()
         self._store, log = ParameterStore(slicer.mrmlScene), Log()
-        self._segment = SegmentSection(self.logic, self._store, log)
-        self._proposal = ProposalSection(self._store, log)
+        slot = JobSlot()
+        self._segment = SegmentSection(self.logic, self._store, log, slot)
+        self._review = ReviewSection(self.logic, self._store, log, slot, self._segment.models)
+        self._proposal = ProposalSection(self._store, log, self._review.saveStateForUndo)
         self._engine = EngineSection(self.logic.source.install, self.logic.source.settings)
         self._link = EngineLink(self.logic.source, self.logic.engine, self._engine.engineChanged)
-        self.sections = [self._engine, self._segment, self._proposal, LogSection(log, self.logic.engine)]
+        self.sections = [self._engine, self._segment, self._proposal, self._review, LogSection(log, self.logic.engine)]
         for section in self.sections:
             layout.addWidget(section.widget)
         layout.addStretch(1)
-        self._segment.proposed.connect(self._proposal.show)
+        for section in (self._segment, self._review):
+            section.proposed.connect(self._proposal.show)
+            section.proposed.connect(lambda _node: self._review.follow())
+        self._proposal.decided.connect(self._review.follow)
         self._observeScene()
         self._followScene()
 
@@ -52,11 +59,13 @@ class Widget(VTKObservationMixin):
         """The person opened the module: get the engine warm while they choose a scan."""
         self._engine.enter()
         self._segment.chooseShownVolume()
+        self._review.enter()
         if self.logic.engine.state == STOPPED:
             self.logic.engine.start()
 
     def exit(self) -> None:
-        """The person went to another module: what runs goes on."""
+        """The person went to another module: what runs goes on, keys and tools are given back."""
+        self._review.exit()
 
     def addModelFile(self, path: str) -> None:
         """Add and choose a model file that was dropped on Slicer or opened."""
@@ -81,6 +90,7 @@ class Widget(VTKObservationMixin):
     def _onSceneStartClose(self, _caller: Any, _event: Any) -> None:
         self._store.detach()
         self._proposal.forgetScene()
+        self._review.forgetScene()
 
     def _onSceneReplaced(self, _caller: Any, _event: Any) -> None:
         self._followScene()

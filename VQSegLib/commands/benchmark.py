@@ -1,4 +1,4 @@
-"""``vqseg benchmark``: both sides of every ratio, measured in one run on this machine."""
+"""``vqseg benchmark``: methods on one footing, and both sides of every ratio of speed, measured in one run."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from VQSegLib.commands.benchmark_methods import benchmark_methods
 from VQSegLib.commands.terminal import print_result, shown_progress
 
 if TYPE_CHECKING:
     from VQSegLib.benchmarks.report import Report
     from VQSegLib.service_results import OnProgress
 
-app = typer.Typer(help="Measure VQSeg against others and against the machine's own limits.")
+app = typer.Typer(help="Compare methods, and measure speed against others and the machine's own limits.")
 
 
 class WorkloadChoice(StrEnum):
@@ -43,6 +44,9 @@ SlicesOption = Annotated[int | None, typer.Option(min=1, help="Only that many sl
 ClockOption = Annotated[
     ClockChoice, typer.Option(help="processor: seconds of one thread (OMP_NUM_THREADS=1) on a busy machine.")
 ]
+
+
+app.command("methods")(benchmark_methods)
 
 
 @app.command("interactive")

@@ -1,31 +1,28 @@
-"""``vqseg project`` and ``vqseg cases``."""
+"""``vqseg project``: make, check and describe project folders and their label tables."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from VQSegLib.commands.terminal import print_result, print_sentence, shown_progress
-from VQSegLib.errors import UserError
+from VQSegLib.commands.interrupt import cancel_on_interrupt
+from VQSegLib.commands.terminal import print_result, shown_progress
 
-project_app = typer.Typer(help="Make project folders.")
-cases_app = typer.Typer(help="Add scans to a project.")
+if TYPE_CHECKING:
+    from VQSegLib.labels import LabelTable
 
+app = typer.Typer(help="Make and check project folders.", no_args_is_help=True)
+labels_app = typer.Typer(help="Change a project's label table; the value of a label never changes.")
+app.add_typer(labels_app, name="labels")
 
-@project_app.callback()
-def _project() -> None:
-    """Make project folders."""
-
-
-@cases_app.callback()
-def _cases() -> None:
-    """Add scans to a project."""
+ProjectArgument = Annotated[Path, typer.Argument(help="Project folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+ValueArgument = Annotated[int, typer.Argument(help="Value of the label.")]
 
 
-@project_app.command("init")
+@app.command("init")
 def init_project(
     path: Annotated[Path, typer.Argument(help="Folder to make.")],
     labels: Annotated[str, typer.Option(help="Label table: JSON file or shipped name, for example openkbp_head_neck.")],
@@ -40,45 +37,95 @@ def init_project(
     print_result(f"Made the project '{project.path}' with {len(project.labels.labels)} labels.")
 
 
-@cases_app.command("import")
-def import_cases(
-    project: Annotated[Path, typer.Argument(help="Project folder.")],
-    images: Annotated[str, typer.Option(help="Pattern in quotes with one *, the case's key: 'scans/*_image.nii.gz'.")],
-    labels: Annotated[str | None, typer.Option(help="Pattern of the label maps; * is the same key.")] = None,
-    split: Annotated[str, typer.Option(help="train, validation or test.")] = "train",
-    keys: Annotated[
-        str | None, typer.Option(help="Import these keys only: a,b,c or a text file with one a line.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-) -> None:
-    """Add images and label maps by pattern; prints which key became which case, which is stored nowhere."""
+@app.command("show")
+def show_project(project: ProjectArgument, as_json: JsonOption = False) -> None:
+    """Open a project, repair what a crash left behind, and say what is in it."""
     from VQSegLib.service import Service
 
-    with shown_progress() as on_progress:
-        result = Service().import_cases(
-            project, images, labels, split=split, keys=_parse_keys(keys), on_progress=on_progress
-        )
+    summary = Service().summarize_project(project)
     if as_json:
-        print_result(result.model_dump_json(indent=2))
+        print_result(summary.model_dump_json(indent=2))
+        return
+    low, high = summary.intensity_window
+    print_result(f"{summary.modality}, intensities {low:g} to {high:g}, {len(summary.labels.labels)} labels")
+    for state, count in summary.counts.items():
+        print_result(f"{state}: {count}")
+    print_result(f"held out with a label map: {summary.held_out}")
+    print_result(f"model in use: {summary.active_model or 'none of the project'}")
+    for sentence in summary.damaged.values():
+        print_result(sentence)
+
+
+@app.command("check")
+def check_project(project: ProjectArgument, as_json: JsonOption = False) -> None:
+    """Compare every file of a project with its hash and the cases with each other; exit status 2 if one is wrong."""
+    from VQSegLib.service import Service
+
+    with cancel_on_interrupt() as is_cancelled, shown_progress() as on_progress:
+        report = Service().check_project(project, on_progress=on_progress, cancelled=is_cancelled)
+    if as_json:
+        print_result(report.model_dump_json(indent=2))
     else:
-        for key, case_id in result.imported.items():
-            print_result(f"{key}\t{case_id}")
-    if result.failed:
-        total = len(result.imported) + len(result.failed)
-        print_sentence(f"{len(result.failed)} of {total} images were not imported:")
-        for key, reason in result.failed.items():
-            print_sentence(f"{key}: {reason}")
+        for sentence in (*report.problems, *report.notes):
+            print_result(sentence)
+        print_result(f"{report.cases} cases, {len(report.problems)} problems.")
+    if report.problems:
         raise typer.Exit(2)
 
 
-def _parse_keys(keys: str | None) -> list[str] | None:
-    """Return the keys of a list or of a text file."""
-    if keys is None:
-        return None
-    file = Path(keys).expanduser()
-    text = file.read_text(encoding="utf-8") if file.is_file() else keys
-    found = [key for key in (part.strip() for part in re.split(r"[,\n]", text)) if key]
-    if not found:
-        msg = f"--keys '{keys}' names no key; give a list such as a,b,c or a text file with one key a line."
-        raise UserError(msg)
-    return found
+@labels_app.command("list")
+def list_labels(project: ProjectArgument) -> None:
+    """List values, names and codes."""
+    from VQSegLib.service import Service
+
+    _print_table(Service().open_project(project).labels)
+
+
+@labels_app.command("add")
+def add_label(
+    project: ProjectArgument,
+    name: Annotated[str, typer.Argument(help="Name of the label; a removed one of that name gets its value back.")],
+    color: Annotated[tuple[int, int, int] | None, typer.Option(help="Red, green, blue, each 0 to 255.")] = None,
+) -> None:
+    """Add a label with a value that no other label ever had."""
+    from VQSegLib.project import document
+    from VQSegLib.service import Service
+
+    _print_table(Service().change_project(project, lambda it: document.add_label(it, name, color)).labels)
+
+
+@labels_app.command("rename")
+def rename_label(
+    project: ProjectArgument, value: ValueArgument, name: Annotated[str, typer.Argument(help="New name.")]
+) -> None:
+    """Give a label another name."""
+    from VQSegLib.project import document
+    from VQSegLib.service import Service
+
+    _print_table(Service().change_project(project, lambda it: document.rename_label(it, value, name)).labels)
+
+
+@labels_app.command("remove")
+def remove_label(project: ProjectArgument, value: ValueArgument) -> None:
+    """Remove a label; its value stays taken and label maps keep their voxels."""
+    from VQSegLib.project import document
+    from VQSegLib.service import Service
+
+    _print_table(Service().change_project(project, lambda it: document.remove_label(it, value)).labels)
+
+
+@labels_app.command("reorder")
+def reorder_labels(
+    project: ProjectArgument, values: Annotated[list[int], typer.Argument(help="All values in their new order.")]
+) -> None:
+    """Change the order in which labels are shown."""
+    from VQSegLib.project import document
+    from VQSegLib.service import Service
+
+    _print_table(Service().change_project(project, lambda it: document.reorder_labels(it, values)).labels)
+
+
+def _print_table(table: LabelTable) -> None:
+    for label in table.labels:
+        code = "" if label.type is None else f"\t{label.type.meaning}"
+        print_result(f"{label.value}\t{label.name}{code}")

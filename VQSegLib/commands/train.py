@@ -18,7 +18,11 @@ def train(
     output: Annotated[Path | None, typer.Option(help="Run folder; by default a new one in the project's runs.")] = None,
     config: Annotated[Path | None, typer.Option(help="JSON file with any part of the training configuration.")] = None,
     method: Annotated[
-        str | None, typer.Option(help="supervised, vqseg, or the presets vqseg-paper and vqseg-release.")
+        str | None,
+        typer.Option(
+            help="supervised, nnunet_recipe, uamt, mcnet, ssnet, bcp, arco, abd, unimatch_v1, unimatch_v2, dropout or "
+            "vqseg; or a preset: nnunet, vqseg-paper, vqseg-release."
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="One setting, for example max_steps=2000; may be repeated.")

@@ -32,6 +32,31 @@ def draw_boxes(batch: int, spatial: Sequence[int], device: torch.device) -> Tens
     return inside
 
 
+def draw_shared_box(spatial: Sequence[int], shares: Sequence[float], device: torch.device) -> Tensor:
+    """Return ``(*spatial)`` bool: inside one box at a uniform place, whose sides are these shares of the patch's."""
+    inside = torch.zeros(tuple(spatial), dtype=torch.bool, device=device)
+    box: list[slice] = []
+    for length, share, place in zip(spatial, shares, torch.rand(len(spatial)).tolist(), strict=True):
+        size = max(1, int(length * share))
+        start = int(place * (length - size + 1))
+        box.append(slice(start, start + size))
+    inside[tuple(box)] = True
+    return inside
+
+
+def mix_with_flipped(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Paste boxes of every other patch of the batch, taken in reverse order, into images and labels.
+
+    Args:
+        images: ``(B, C, *spatial)``.
+        labels: ``(B, *spatial)``.
+    """
+    if len(images) < 2:
+        return images, labels
+    inside = draw_boxes(len(images), images.shape[2:], images.device)
+    return paste(inside, images, images.flip(0)), paste(inside, labels, labels.flip(0))
+
+
 def paste(inside: Tensor, values: Tensor, others: Tensor) -> Tensor:
     """Return ``values`` with ``others`` inside the boxes; both ``(B, *spatial)`` or ``(B, C, *spatial)``."""
     mask = inside if values.ndim == inside.ndim else inside.unsqueeze(1)

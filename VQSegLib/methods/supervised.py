@@ -9,7 +9,6 @@ from pydantic import Field
 from VQSegLib.methods.base import Batch, Method, MethodConfig, StepResult
 from VQSegLib.methods.losses import SegmentationLoss, segmentation_loss
 from VQSegLib.methods.mean_teacher import build_teacher_network, update_teacher
-from VQSegLib.models.config import NetworkConfig, PreprocessingConfig
 from VQSegLib.models.network import VQSegNet
 
 
@@ -26,31 +25,27 @@ class SupervisedConfig(MethodConfig):
         "Set it when comparing with a mean-teacher method, so that averaging is not mistaken for learning.",
     )
 
-    def adapt_network(self, network: NetworkConfig) -> NetworkConfig:
-        """Return the network without quantizer and image decoder."""
-        return network.model_copy(update={"quantizer": None, "image_decoder": False})
+    @property
+    def uses_unlabeled(self) -> bool:
+        """No."""
+        return False
 
 
-class Supervised(Method):
+class Supervised(Method[SupervisedConfig]):
     """Segmentation loss on labeled patches (UNet-S and UNet-F of the VQ-Seg paper's Table 1)."""
 
-    def __init__(
-        self,
-        config: SupervisedConfig,
-        student: VQSegNet,
-        preprocessing: PreprocessingConfig,
-        max_steps: int,
-    ) -> None:
-        super().__init__(student, preprocessing, max_steps)
-        self.config = config
-        if config.ema_decay is not None:
-            self.teacher = build_teacher_network(student)
+    def build_parts(self) -> None:
+        """Add the averaged network where one is asked for."""
+        if self.config.ema_decay is not None:
+            self.teacher = build_teacher_network(self.student)
 
     def forward(self, batch: Batch, step: int) -> StepResult:
         """Return the segmentation loss of the labeled patches."""
         del step
-        loss = segmentation_loss(self.student(batch.labeled), batch.target, self.config.segmentation_loss)
-        return StepResult(loss, {"loss/supervised": float(loss.detach())})
+        logits = self.student(batch.labeled)
+        return StepResult.of(
+            {"loss/supervised": segmentation_loss(logits, batch.target, self.config.segmentation_loss)}, {}
+        )
 
     def after_step(self, step: int) -> None:
         """Move the averaged weights."""

@@ -12,17 +12,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's usual name
 
-from VQSegLib.methods.base import Batch, Method, StepResult
-from VQSegLib.methods.cutmix import draw_boxes, paste
+from VQSegLib.methods.base import Batch, StepResult
+from VQSegLib.methods.cutmix import mix_with_flipped
 from VQSegLib.methods.losses import masked_pseudo_labels, segmentation_loss, sigmoid_rampup
-from VQSegLib.methods.mean_teacher import build_teacher_network, update_teacher
+from VQSegLib.methods.mean_teacher import TeacherMethod
 from VQSegLib.methods.vqseg_config import VQSegConfig
 from VQSegLib.models.code_perturbation import calibrate_temperature, measure_perturbation, perturb_codes
 from VQSegLib.models.codebook_usage import compute_codebook_usage
-from VQSegLib.models.config import PreprocessingConfig
 from VQSegLib.models.feature_adapter import FeatureAdapter, alignment_loss
 from VQSegLib.models.foundation import FoundationTeacher, build_teacher, check_disjoint
-from VQSegLib.models.network import VQSegNet
 from VQSegLib.models.usage_loss import usage_loss
 from VQSegLib.models.vector_quantizer import Quantized
 
@@ -46,41 +44,27 @@ class _Views(NamedTuple):
         return features, self.quantized.quantized[part] if self.quantized else features[-1]
 
 
-class VQSeg(Method):
+class VQSeg(TeacherMethod[VQSegConfig]):
     """Method ``vqseg``; see :class:`VQSegConfig` for the switches."""
 
-    uses_unlabeled = True
     temperature: Tensor
 
-    def __init__(
-        self,
-        config: VQSegConfig,
-        student: VQSegNet,
-        preprocessing: PreprocessingConfig,
-        max_steps: int,
-    ) -> None:
-        super().__init__(student, preprocessing, max_steps)
-        self.config = config
-        self.teacher: VQSegNet = build_teacher_network(student)
+    def build_parts(self) -> None:
+        """Add teacher, temperature of QPM, and the foundation teacher with its adapter where PFA is on."""
+        super().build_parts()
         self.register_buffer("temperature", torch.zeros((), dtype=torch.float64))
         # The foundation teacher is no module: it is neither trained, averaged nor saved with the run.
         self.foundation: FoundationTeacher | None = None
-        if config.foundation_teacher is not None:
-            self.foundation = build_teacher(config.foundation_teacher, preprocessing)
-            check_disjoint(self.foundation, student)
-            dims = student.config.spatial_dims
-            self.adapter = FeatureAdapter(student.feature_dim, self.foundation.teacher_dim, dims)
-
-    def train(self, mode: bool = True) -> VQSeg:
-        """Switch the student's mode; the teacher always stays in eval mode."""
-        super().train(mode)
-        self.teacher.eval()
-        return self
+        if self.config.foundation_teacher is not None:
+            self.foundation = build_teacher(self.config.foundation_teacher, self.preprocessing)
+            check_disjoint(self.foundation, self.student)
+            dims = self.student.config.spatial_dims
+            self.adapter = FeatureAdapter(self.student.feature_dim, self.foundation.teacher_dim, dims)
 
     def forward(self, batch: Batch, step: int) -> StepResult:
         """Return the whole objective for one batch."""
         logs: dict[str, float] = {}
-        if not self.config.needs_unlabeled(step):
+        if not self.config.needs_unlabeled(step, self.max_steps):
             views = self._encode([batch.labeled])
             terms = {"loss/supervised": self.config.labeled_weight * self._supervised(views, batch)}
             terms |= self._reconstruction(views, 0)
@@ -88,20 +72,16 @@ class VQSeg(Method):
             views, terms = self._semi_supervised(batch, step, logs)
         terms |= self._alignment(views, step)
         terms |= self._codebook_terms(views, logs)
-        logs |= {name: float(term.detach()) for name, term in terms.items()}
-        return StepResult(torch.stack(list(terms.values())).sum(), logs)
+        return StepResult.of(terms, logs)
 
     def _semi_supervised(self, batch: Batch, step: int, logs: dict[str, float]) -> tuple[_Views, dict[str, Tensor]]:
         """Return the student's views and the supervised, consistency and reconstruction terms."""
         config = self.config
-        if batch.unlabeled_weak is None or batch.unlabeled_strong is None:
-            msg = "method vqseg needs unlabeled patches"
-            raise RuntimeError(msg)
         with torch.no_grad():
-            teacher_logits = self.teacher(batch.unlabeled_weak)
+            teacher_logits = self.teacher(batch.weak)
         pseudo_label, logs["ssl/mask_ratio"] = masked_pseudo_labels(teacher_logits, config.confidence_threshold)
-        strong, strong_labels = self._strong_views(batch.unlabeled_strong, pseudo_label)
-        weak = [batch.unlabeled_weak] if config.student_sees_weak else []
+        strong, strong_labels = self._strong_views(batch.strong, pseudo_label)
+        weak = [batch.weak] if config.student_sees_weak else []
         views = self._encode([batch.labeled, strong, *weak])
         weight = config.consistency_weight * sigmoid_rampup(step - config.pretraining_steps, config.rampup_steps)
         logs["ssl/consistency_weight"] = weight
@@ -115,24 +95,12 @@ class VQSeg(Method):
         terms["loss/consistency"] = weight * torch.stack(losses).mean()
         return views, terms | self._reconstruction(views, weight)
 
-    def after_step(self, step: int) -> None:
-        """Move the teacher."""
-        update_teacher(self.teacher, self.student, step, self.config.ema_decay)
-
-    def inference_network(self) -> VQSegNet:
-        """Return the teacher: the average of the student scores higher on validation."""
-        return self.teacher
-
     def _strong_views(self, strong: Tensor, pseudo_label: Tensor) -> tuple[Tensor, Tensor]:
         """Return strong views ``(V * B, C, *spatial)`` and their pseudo-labels, CutMix applied where it is on."""
-        count = strong.shape[1]
-        images, labels = list(strong), [pseudo_label] * len(strong)
-        if self.config.cutmix and count > 1:
-            for view, image in enumerate(images):
-                inside = draw_boxes(count, image.shape[2:], image.device)
-                images[view] = paste(inside, image, image.flip(0))
-                labels[view] = paste(inside, pseudo_label, pseudo_label.flip(0))
-        return torch.cat(images), torch.cat(labels)
+        views = [(view, pseudo_label) for view in strong]
+        if self.config.cutmix:
+            views = [mix_with_flipped(view, label) for view, label in views]
+        return torch.cat([image for image, _ in views]), torch.cat([label for _, label in views])
 
     def _encode(self, parts: list[Tensor]) -> _Views:
         """Encode and quantize all the student sees in one pass: labeled, then strong and weak patches if given."""

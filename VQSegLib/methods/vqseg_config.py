@@ -6,13 +6,13 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from VQSegLib.methods.base import MethodConfig
 from VQSegLib.methods.losses import SegmentationLoss
+from VQSegLib.methods.mean_teacher import TeacherConfig
 from VQSegLib.models.code_perturbation import CodePerturbationConfig
 from VQSegLib.models.config import NetworkConfig
 
 
-class VQSegConfig(MethodConfig):
+class VQSegConfig(TeacherConfig):
     """VQ-Seg (NeurIPS 2025, arXiv 2601.10124). Defaults are the paper's; :func:`release_preset` is the released code.
 
     ``vq``, ``qpm``, ``dual_branch`` and ``pfa`` give the rows of the paper's ablation (Table 2).
@@ -38,7 +38,9 @@ class VQSegConfig(MethodConfig):
         default=None, gt=0, lt=1, description="Pseudo-labels below it are ignored; null: none (paper), release 0.95."
     )
     cutmix: bool = Field(default=False, description="Paste boxes between strong views (release).")
-    ema_decay: float = Field(default=0.99, ge=0, lt=1)
+    inference: Literal["student", "teacher"] = Field(
+        default="teacher", description="Network that is scored and kept; the average scores higher on validation."
+    )
     labeled_weight: float = Field(default=1, ge=0)
     consistency_weight: float = Field(default=1, ge=0, description="Weight of the unlabeled terms (paper: lambda_u).")
     pretraining_steps: int = Field(
@@ -70,8 +72,9 @@ class VQSegConfig(MethodConfig):
         """Whether the student encodes the weak view of unlabeled patches."""
         return (self.qpm and self.qpm_on == "weak") or self.dual_branch or self.pfa
 
-    def needs_unlabeled(self, step: int) -> bool:
+    def needs_unlabeled(self, step: int, max_steps: int) -> bool:
         """Return whether pretraining on labeled patches is over."""
+        del max_steps
         return step >= self.pretraining_steps
 
     def adapt_network(self, network: NetworkConfig) -> NetworkConfig:

@@ -5,12 +5,11 @@ Loading runs no code from the file. A model file never changes after it is writt
 
 from __future__ import annotations
 
-import os
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from VQSegLib.atomic_files import written_atomically
 from VQSegLib.errors import ModelFileError
 from VQSegLib.models import model_file
 from VQSegLib.models.card import ModelCard
@@ -171,36 +170,14 @@ def _storable(tensor: Tensor) -> Tensor:
 
 
 def _write_new(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        with temporary.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        _publish(temporary, path)
+        with written_atomically(path, is_new=True) as temporary:
+            temporary.write_bytes(content)
     except FileExistsError:
         raise ModelFileError(_exists(path)) from None
     except OSError as exc:
         msg = f"The model file {path} cannot be written: {exc.strerror}; choose another folder or free some space."
         raise ModelFileError(msg) from exc
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _publish(temporary: Path, path: Path) -> None:
-    """Give the complete file its name in one step that fails if the name is taken."""
-    if os.name == "nt":
-        temporary.rename(path)
-        return
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        raise
-    except OSError:
-        # Some shares and FAT have no hard links; there the earlier check is all there is.
-        if path.exists():
-            raise FileExistsError(path) from None
-        temporary.replace(path)
 
 
 def _exists(path: Path) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from VQSegLib.documents import Document
+from VQSegLib.models.backbone_config import UNetEncoderConfig, VNetEncoderConfig
 
 
 class PreprocessingConfig(Document):
@@ -141,7 +142,7 @@ class NetworkConfig(Document):
     spatial_dims: Literal[2, 3] = 2
     in_channels: int = Field(default=1, ge=1, description="Channels of the input; 2-D: neighbouring slices or RGB.")
     num_classes: int = Field(ge=2, description="Background included.")
-    encoder: ConvEncoderConfig | Dinov2EncoderConfig = Field(
+    encoder: ConvEncoderConfig | Dinov2EncoderConfig | VNetEncoderConfig | UNetEncoderConfig = Field(
         default_factory=_build_default_encoder, discriminator="kind"
     )
     quantizer: QuantizerConfig | None = Field(
@@ -158,6 +159,8 @@ class NetworkConfig(Document):
                     f"(given {self.spatial_dims})"
                 )
                 raise ValueError(msg)
+            return self
+        if not isinstance(self.encoder, ConvEncoderConfig):
             return self
         strides = self.encoder.strides
         if len(strides) != len(self.encoder.channels) or any(len(s) != self.spatial_dims for s in strides):

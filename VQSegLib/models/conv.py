@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-import torch
 from monai.networks.blocks.dynunet_block import UnetBasicBlock, UnetResBlock, UnetUpBlock
 from monai.networks.layers.factories import Conv
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - the field's usual name
 
 from VQSegLib.models.config import ConvEncoderConfig
+from VQSegLib.models.decoder import Decoder, Upsampling, build_enlargement
 
 _NORMS: dict[str, tuple[str, dict[str, object]]] = {"batch": ("batch", {}), "group": ("group", {"num_groups": 8})}
 
@@ -43,7 +42,7 @@ class ConvEncoder(nn.Module):
         return features
 
 
-class ConvDecoder(nn.Module):
+class ConvDecoder(Decoder):
     """Decoder that mirrors :class:`ConvEncoder`, with or without skip connections.
 
     Args:
@@ -51,32 +50,28 @@ class ConvDecoder(nn.Module):
         out_channels: Channels of the result.
         config: The encoder's widths and strides.
         skip: Whether the finer encoder stages are used; without, the coarsest map is all the decoder sees.
+        upsampling: How maps are enlarged; MC-Net's further decoders interpolate.
     """
 
-    def __init__(self, spatial_dims: int, out_channels: int, config: ConvEncoderConfig, *, skip: bool) -> None:
-        super().__init__()
-        self.skip = skip
-        block = UnetUpBlock if skip else _UpBlock
+    def __init__(
+        self,
+        spatial_dims: int,
+        out_channels: int,
+        config: ConvEncoderConfig,
+        *,
+        skip: bool,
+        upsampling: Upsampling = "transposed",
+    ) -> None:
+        block, enlarging = (UnetUpBlock, "transp_conv") if skip else (_UpBlock, "up")
         coarse_to_fine = list(zip(config.channels, config.channels[1:], config.strides[1:], strict=False))[::-1]
-        self.ups = nn.ModuleList(
-            block(spatial_dims, coarse, fine, 3, stride, stride, norm_name=_NORMS[config.norm])
-            for fine, coarse, stride in coarse_to_fine
-        )
-        self.head: nn.Module = Conv[Conv.CONV, spatial_dims](config.channels[0], out_channels, 1)
-
-    def forward(self, features: Sequence[Tensor], size: Sequence[int]) -> Tensor:
-        """Return ``(B, out_channels, *size)`` from the encoder's maps (fine to coarse, the last one quantized)."""
-        x = features[-1]
-        for up, finer in zip(self.ups, reversed(features[:-1]), strict=True):
-            x = up(x, finer) if self.skip else up(x)
-        return self.classify(x, size)
-
-    def classify(self, x: Tensor, size: Sequence[int]) -> Tensor:
-        """Return ``(B, out_channels, *size)`` from the last block's map."""
-        out: Tensor = self.head(x)
-        if out.shape[2:] != torch.Size(size):
-            out = F.interpolate(out, tuple(size), mode="bilinear" if out.ndim == 4 else "trilinear")
-        return out
+        ups = []
+        for fine, coarse, stride in coarse_to_fine:
+            up = block(spatial_dims, coarse, fine, 3, stride, stride, norm_name=_NORMS[config.norm])
+            if upsampling != "transposed":
+                setattr(up, enlarging, build_enlargement(spatial_dims, coarse, fine, stride, upsampling, 3))
+            ups.append(up)
+        head = Conv[Conv.CONV, spatial_dims](config.channels[0], out_channels, 1)
+        super().__init__(ups, head, config.channels[-2::-1] or config.channels, skip=skip)
 
 
 class _UpBlock(nn.Module):

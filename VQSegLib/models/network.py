@@ -7,7 +7,7 @@ the image decoder, which would otherwise copy its input and teach the codes noth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import prod
 
@@ -15,9 +15,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's usual name
 
-from VQSegLib.models.config import ConvEncoderConfig, NetworkConfig
+from VQSegLib.errors import ConfigError
+from VQSegLib.models.config import ConvEncoderConfig, Dinov2EncoderConfig, NetworkConfig
 from VQSegLib.models.conv import ConvDecoder, ConvEncoder
+from VQSegLib.models.decoder import Decoder, Upsampling
+from VQSegLib.models.unet import UNetDecoder, UNetEncoder
 from VQSegLib.models.vector_quantizer import Quantized, build_quantizer
+from VQSegLib.models.vnet import VNetDecoder, VNetEncoder
+
+_STAGES: dict[str, tuple[Callable[..., nn.Module], Callable[..., Decoder]]] = {
+    "conv": (ConvEncoder, ConvDecoder),
+    "vnet": (VNetEncoder, VNetDecoder),
+    "unet": (UNetEncoder, UNetDecoder),
+}
+"""Encoder and decoder of each convolutional network, by ``network.encoder.kind``."""
 
 
 class VQSegNet(nn.Module):
@@ -63,6 +74,17 @@ class VQSegNet(nn.Module):
         logits: Tensor = self.segmentation_decoder([*features[:-1], quantized], size)
         return logits
 
+    @property
+    def staged_decoder(self) -> Decoder:
+        """The segmentation decoder, for methods that train on its maps.
+
+        Raises:
+            ConfigError: The network's decoder has no maps at increasing resolution.
+        """
+        if not isinstance(self.segmentation_decoder, Decoder):
+            raise ConfigError(_no_stages(self.config))
+        return self.segmentation_decoder
+
     def reconstruct(self, quantized: Tensor, size: Sequence[int]) -> Tensor:
         """Return the reconstructed input ``(B, in_channels, *size)`` from post-quantization features alone."""
         if self.image_decoder is None:
@@ -95,34 +117,57 @@ class ImageDecoder(nn.Module):
         return out
 
 
-class _ConvImageDecoder(nn.Module):
-    """Image decoder that mirrors the convolutional encoder, without skip connections."""
+class _MirroredImageDecoder(nn.Module):
+    """Image decoder that mirrors a convolutional encoder, without skip connections."""
 
-    def __init__(self, spatial_dims: int, out_channels: int, config: ConvEncoderConfig) -> None:
+    def __init__(self, decoder: Decoder) -> None:
         super().__init__()
-        self.decoder = ConvDecoder(spatial_dims, out_channels, config, skip=False)
-        self.finer = len(config.channels) - 1
+        self.decoder = decoder
 
     def forward(self, quantized: Tensor, size: Sequence[int]) -> Tensor:
-        out: Tensor = self.decoder([quantized] * (self.finer + 1), size)
+        out: Tensor = self.decoder([quantized] * (len(self.decoder.ups) + 1), size)
         return out
 
 
 def _build_parts(config: NetworkConfig) -> tuple[nn.Module, nn.Module, nn.Module | None, int]:
     """Return encoder, segmentation decoder, image decoder and the width of the quantized map."""
     spec = config.encoder
-    if isinstance(spec, ConvEncoderConfig):
-        encoder: nn.Module = ConvEncoder(config.spatial_dims, config.in_channels, spec)
-        decoder: nn.Module = ConvDecoder(config.spatial_dims, config.num_classes, spec, skip=spec.skip)
-        image: nn.Module | None = None
+    image: nn.Module | None = None
+    if not isinstance(spec, Dinov2EncoderConfig):
+        encoder, decoder = _STAGES[spec.kind]
         if config.image_decoder:
-            image = _ConvImageDecoder(config.spatial_dims, config.in_channels, spec)
-        return encoder, decoder, image, spec.channels[-1]
+            image = _MirroredImageDecoder(decoder(config.spatial_dims, config.in_channels, spec, skip=False))
+        return encoder(config.spatial_dims, config.in_channels, spec), build_decoder(config), image, spec.channels[-1]
     from VQSegLib.models.dinov2 import Dinov2Encoder
     from VQSegLib.models.dpt import DPTHead
 
-    image = ImageDecoder(spec.hidden_size, config.in_channels, spec.patch_size) if config.image_decoder else None
+    if config.image_decoder:
+        image = ImageDecoder(spec.hidden_size, config.in_channels, spec.patch_size)
     return Dinov2Encoder(spec, config.in_channels), DPTHead(spec, config.num_classes), image, spec.hidden_size
+
+
+def build_decoder(config: NetworkConfig, upsampling: Upsampling = "transposed") -> Decoder:
+    """Build a segmentation decoder for a convolutional encoder, freshly initialized.
+
+    Args:
+        config: The network's.
+        upsampling: How maps are enlarged.
+
+    Raises:
+        ConfigError: The encoder is a vision transformer, which has no such decoder.
+    """
+    spec = config.encoder
+    if isinstance(spec, Dinov2EncoderConfig):
+        raise ConfigError(_no_stages(config))
+    decoder = _STAGES[spec.kind][1]
+    return decoder(config.spatial_dims, config.num_classes, spec, skip=spec.skip, upsampling=upsampling)
+
+
+def _no_stages(config: NetworkConfig) -> str:
+    return (
+        f"This method needs a decoder of stages, which network.encoder.kind '{config.encoder.kind}' has not; "
+        f"use one of {', '.join(sorted(_STAGES))}."
+    )
 
 
 def compute_size_divisor(config: NetworkConfig) -> tuple[int, ...]:
@@ -130,7 +175,8 @@ def compute_size_divisor(config: NetworkConfig) -> tuple[int, ...]:
     spec = config.encoder
     if isinstance(spec, ConvEncoderConfig):
         return tuple(prod(stride[axis] for stride in spec.strides) for axis in range(config.spatial_dims))
-    return (spec.patch_size,) * config.spatial_dims
+    side = spec.patch_size if isinstance(spec, Dinov2EncoderConfig) else 2 ** (len(spec.channels) - 1)
+    return (side,) * config.spatial_dims
 
 
 def build_network(config: NetworkConfig) -> VQSegNet:

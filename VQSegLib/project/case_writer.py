@@ -1,19 +1,25 @@
-"""Adding a case: everything is built in a temporary sibling folder that is renamed once it is complete."""
+"""Adding, revising and removing cases: each shows its whole effect at once, in one rename.
+
+Files are built in a temporary folder beside the cases without holding up other writers. The lock is held only while it
+is decided what the case is: whether the scan is new, whose it is and on which side. The temporary folder stays until
+everything is in place, so that opening the project can tell what a killed writer left half done.
+"""
 
 from __future__ import annotations
 
-import datetime
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from VQSegLib import __version__
+from VQSegLib.atomic_files import rename_folder, write_text
 from VQSegLib.errors import ProjectError
-from VQSegLib.image_files import save_label_map, save_volume
+from VQSegLib.image_files import save_volume
 from VQSegLib.labels import LabelTable
-from VQSegLib.project.case_checks import check_image, check_label
+from VQSegLib.leftovers import temporary_name
+from VQSegLib.project.case_checks import check_image
+from VQSegLib.project.case_store import CaseStore
 from VQSegLib.project.cases import (
     IMAGE_NAME,
     RECORD_NAME,
@@ -22,126 +28,192 @@ from VQSegLib.project.cases import (
     Geometry,
     ImageFile,
     LabelRevision,
-    Provenance,
     Split,
-    hash_voxels,
-    label_name,
     make_id,
+    natural_state,
 )
-from VQSegLib.project.durable_files import hash_file, rename_folder, write_text
-from VQSegLib.project.leftovers import temporary_name
+from VQSegLib.project.hashes import hash_file, hash_voxels
+from VQSegLib.project.held_out import align_patients, number_to_hold_out, resolve_patient
+from VQSegLib.project.label_files import build_revision, publish_revision, refuse_same_label, unregistered_files
+from VQSegLib.project.review import Review
+from VQSegLib.project.writing import only_writer, told_failures
 from VQSegLib.volume import Volume
 
-_LOCK_NAME = ".lock"
-_LOCK_SECONDS = 60.0
+
+@dataclass(frozen=True)
+class Addition:
+    """How a scan is to be added.
+
+    Attributes:
+        review: How the label map came about.
+        split: Split by the user's choice; None for the project's own rule.
+        patient_id: Patient of an earlier case; None for a new patient.
+        is_revision: If the scan is there already with a label map, this one becomes its next revision.
+        before_commit: Called when nothing but the last step is left; what it raises leaves nothing behind.
+    """
+
+    review: Review = field(default_factory=Review)
+    split: Split | None = None
+    patient_id: str | None = None
+    is_revision: bool = False
+    before_commit: Callable[[], None] = lambda: None
 
 
 class CaseWriter:
     """Writes cases into the ``cases`` folder of a project."""
 
-    def __init__(self, folder: Path, labels: LabelTable) -> None:
-        self._folder = folder
-        self._labels = labels
+    def __init__(self, store: CaseStore, read_labels: Callable[[], LabelTable]) -> None:
+        """Write to ``store``; ``read_labels`` returns the present label table."""
+        self._store = store
+        self._read_labels = read_labels
 
-    def add(
-        self,
-        image: Volume,
-        label: Volume | None,
-        list_cases: Callable[[], list[CaseRecord]],
-        split: Split | str,
-        patient_id: str | None,
-    ) -> CaseRecord:
+    def add(self, image: Volume, label: Volume | None, addition: Addition) -> CaseRecord:
         """Check and write one case; see :meth:`VQSegLib.project.folder.Project.add_case`.
 
         Raises:
             ProjectError: One sentence that says what does not fit.
         """
-        split = _parse_split(split)
         check_image(image)
-        checked = None if label is None else image.with_array(check_label(image, label, self._labels))
         voxel_sha256 = hash_voxels(image.array)
-        building = self._folder / temporary_name()
+        twin = self._find_twin(voxel_sha256, is_labeled=label is not None, is_revision=addition.is_revision)
+        if twin is not None and label is not None:
+            _refuse_other_side(twin, addition)
+            return self.revise(twin.case_id, label, addition.review, addition.before_commit)
+        with told_failures(self._store.folder), self._building() as building:
+            revision = None
+            if label is not None:
+                revision = build_revision(building, Geometry.of(image), label, addition.review, self._read_labels())
+            save_volume(building / IMAGE_NAME, image)
+            record = CaseRecord(
+                case_id=make_id("case"),
+                patient_id=make_id("patient"),
+                state=CaseState.UNLABELED if revision is None else CaseState.QUEUED,
+                split=Split.TRAIN,
+                geometry=Geometry.of(image),
+                image=ImageFile(sha256=hash_file(building / IMAGE_NAME), voxel_sha256=voxel_sha256),
+                labels=() if revision is None else (revision,),
+                provenance=addition.review.to_provenance(),
+            )
+            return self._commit(building, record, addition)
+
+    def revise(
+        self, case_id: str, label: Volume, review: Review, before_commit: Callable[[], None] = lambda: None
+    ) -> CaseRecord:
+        """Accept a label map as the next revision of a case; see :meth:`VQSegLib.project.folder.Project.revise_case`.
+
+        Raises:
+            ProjectError: One sentence that says what does not fit.
+        """
+        grid = self._usable(case_id).geometry
+        with told_failures(self._store.folder), self._building(case_id) as building:
+            built = build_revision(building, grid, label, review, self._read_labels())
+            with only_writer(self._store.folder):
+                record = self._usable(case_id)
+                refuse_same_label(record, built)
+                before_commit()
+                return self._register(building, record, built)
+
+    def remove(self, case_id: str) -> None:
+        """Remove a case with all its files; what is left of a case whose record is damaged is removed as well.
+
+        Raises:
+            ProjectError: There is no such case, or it cannot be removed.
+        """
+        folder = self._store.existing_path(case_id)
+        leaving = self._store.folder / temporary_name()
+        with only_writer(self._store.folder), told_failures(self._store.folder):
+            rename_folder(folder, leaving)
+        shutil.rmtree(leaving, ignore_errors=True)
+
+    def _commit(self, building: Path, record: CaseRecord, addition: Addition) -> CaseRecord:
+        """Decide on patient and side, write ``case.json`` and let the folder appear under its name."""
+        with only_writer(self._store.folder):
+            voxel_sha256 = record.image.voxel_sha256
+            if self._find_twin(voxel_sha256, is_labeled=record.is_labeled, is_revision=False) is not None:
+                msg = "The same image was added by another program at this moment; try again to add a label map to it."
+                raise ProjectError(msg)
+            known = self._store.list().records
+            patient_id, split, is_chosen, number = resolve_patient(known, addition.patient_id, addition.split)
+            update = {"patient_id": patient_id, "split": split, "is_split_chosen": is_chosen, "held_out_as": number}
+            record = record.model_copy(update=update)
+            record = _decide_side(record, known) if record.is_labeled else record
+            write_text(building / RECORD_NAME, record.model_dump_json(indent=2))
+            addition.before_commit()
+            self._align(record, known)
+            rename_folder(building, self._store.path(record.case_id))
+        return record
+
+    def _register(self, building: Path, record: CaseRecord, built: LabelRevision) -> CaseRecord:
+        """Move the files of a revision into their case and name them in its record."""
+        known = self._store.list().records
+        folder = self._store.path(record.case_id)
+        kept = unregistered_files(folder, record)
+        decided = _decide_side(record, known)
         try:
-            with FileLock(self._folder / _LOCK_NAME, timeout=_LOCK_SECONDS):
-                known = list_cases()
-                _refuse_duplicate(known, voxel_sha256)
-                patient = _resolve_patient(known, patient_id, split)
-                record = self._build(building, image, checked, split, patient, voxel_sha256)
-                rename_folder(building, self._folder / record.case_id)
-        except Timeout as exc:
-            msg = f"Another program has been writing to '{self._folder}' for {_LOCK_SECONDS:.0f} s; try again later."
-            raise ProjectError(msg) from exc
-        except OSError as exc:
-            msg = f"The case cannot be written to '{self._folder}' ({exc.strerror}); check free space and permissions."
-            raise ProjectError(msg) from exc
+            self._align(decided, known)
+            revision = publish_revision(building, folder, built, record)
+            after = decided.model_copy(update={"labels": (*record.labels, revision)})
+            after = after.model_copy(update={"state": natural_state(after)})
+            self._store.write(after)
+        except OSError:
+            for file in set(unregistered_files(folder, record)) - set(kept):
+                file.unlink(missing_ok=True)
+            raise
+        return after
+
+    def _align(self, record: CaseRecord, known: tuple[CaseRecord, ...]) -> None:
+        """Bring the other scans of a held-out patient to the same side."""
+        others = [one for one in known if one.case_id != record.case_id]
+        for changed in align_patients([record, *others]):
+            self._store.write(changed)
+
+    def _find_twin(self, voxel_sha256: str, *, is_labeled: bool, is_revision: bool) -> CaseRecord | None:
+        """Return the case that holds the same scan if a label map may be added to it.
+
+        Raises:
+            ProjectError: The scan is there already and nothing new comes with it.
+        """
+        twin = next((one for one in self._store.list().records if one.image.voxel_sha256 == voxel_sha256), None)
+        if twin is None or (is_labeled and (is_revision or not twin.is_labeled)):
+            return twin
+        advice = "accept it as a new revision of that case" if is_labeled else "a scan is added only once"
+        msg = f"The same image is in the project already as '{twin.case_id}' ({twin.state}); {advice}."
+        raise ProjectError(msg)
+
+    def _usable(self, case_id: str) -> CaseRecord:
+        record = self._store.get(case_id)
+        if record.state == CaseState.EXCLUDED:
+            msg = f"Case '{case_id}' is excluded; include it again before you label it."
+            raise ProjectError(msg)
+        return record
+
+    @contextmanager
+    def _building(self, case_id: str = "") -> Iterator[Path]:
+        """Yield a temporary folder; one that changes an existing case carries its id in the name."""
+        building = self._store.folder / "-".join([temporary_name(), *([case_id] if case_id else [])])
+        building.mkdir()
+        try:
+            yield building
         finally:
             shutil.rmtree(building, ignore_errors=True)
-        return record
-
-    def _build(
-        self, folder: Path, image: Volume, label: Volume | None, split: Split, patient: str, voxel_sha256: str
-    ) -> CaseRecord:
-        """Write all files of the case into ``folder``, flushed to disk, ``case.json`` last."""
-        folder.mkdir()
-        provenance = Provenance(created=_utc_now(), software=f"vqseg {__version__}")
-        save_volume(folder / IMAGE_NAME, image)
-        labels: tuple[LabelRevision, ...] = ()
-        if label is not None:
-            name = label_name(1)
-            save_label_map(folder / name, label)
-            sha256 = hash_file(folder / name)
-            labels = (LabelRevision(revision=1, name=name, sha256=sha256, provenance=provenance),)
-        record = CaseRecord(
-            case_id=make_id("case"),
-            patient_id=patient,
-            state=CaseState.QUEUED if labels else CaseState.UNLABELED,
-            split=split,
-            geometry=Geometry.of(image),
-            image=ImageFile(sha256=hash_file(folder / IMAGE_NAME), voxel_sha256=voxel_sha256),
-            labels=labels,
-            provenance=provenance,
-        )
-        write_text(folder / RECORD_NAME, record.model_dump_json(indent=2))
-        return record
 
 
-def _parse_split(split: Split | str) -> Split:
-    """Return ``split`` as :class:`Split`."""
-    try:
-        return Split(split)
-    except ValueError as exc:
-        msg = f"The split '{split}' is not known; choose one of {', '.join(Split)}."
-        raise ProjectError(msg) from exc
-
-
-def _refuse_duplicate(known: list[CaseRecord], voxel_sha256: str) -> None:
-    """Refuse a scan whose voxels are in the project already."""
-    for record in known:
-        if record.image.voxel_sha256 == voxel_sha256:
-            msg = f"The same image is in the project already as '{record.case_id}'; a scan is added only once."
-            raise ProjectError(msg)
-
-
-def _resolve_patient(known: list[CaseRecord], patient_id: str | None, split: Split) -> str:
-    """Return the patient key; all scans of one patient must lie in one split."""
-    if patient_id is None:
-        return make_id("patient")
-    splits = {record.split for record in known if record.patient_id == patient_id}
-    if not splits:
+def _refuse_other_side(twin: CaseRecord, addition: Addition) -> None:
+    """Refuse to label a known scan as if it were of another patient or on another side."""
+    if addition.split not in (None, twin.split) or addition.patient_id not in (None, twin.patient_id):
         msg = (
-            f"The project knows no patient '{patient_id}'; give the patient_id of an earlier case "
-            "or leave it out for a new patient."
+            f"The same image is in the project already as '{twin.case_id}' of patient '{twin.patient_id}' in the split "
+            f"'{twin.split}'; patient and split of a case do not change."
         )
         raise ProjectError(msg)
-    if splits != {split}:
-        msg = (
-            f"Patient '{patient_id}' is in the split '{min(splits)}' and cannot be in '{split}' too; "
-            "all scans of a patient share one split."
-        )
-        raise ProjectError(msg)
-    return patient_id
 
 
-def _utc_now() -> str:
-    """Return the present time as ISO 8601 in UTC, whole seconds."""
-    return datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="seconds")
+def _decide_side(record: CaseRecord, known: tuple[CaseRecord, ...]) -> CaseRecord:
+    """Return a case that gets a label map on its side: held out with its patient, or because it is this one's turn."""
+    for other in known:
+        if other.patient_id == record.patient_id and other.split == Split.HELD_OUT:
+            return record.model_copy(update={"split": Split.HELD_OUT, "held_out_as": other.held_out_as})
+    if record.split != Split.TRAIN or record.is_split_chosen:
+        return record
+    number = number_to_hold_out(known, record.patient_id)
+    return record if number is None else record.model_copy(update={"split": Split.HELD_OUT, "held_out_as": number})

@@ -2,45 +2,28 @@
 
 from __future__ import annotations
 
-import json
+import functools
 import logging
-import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
 
-from pydantic import Field, ValidationError, field_validator
-
-from VQSegLib.documents import Document, describe_validation_error, parse_document
+from VQSegLib.atomic_files import write_text
 from VQSegLib.errors import ProjectError
-from VQSegLib.image_files import load_label_map, load_volume
 from VQSegLib.labels import LabelTable
-from VQSegLib.project.case_writer import CaseWriter
-from VQSegLib.project.cases import RECORD_NAME, CaseRecord, CaseState, Split
-from VQSegLib.project.durable_files import hash_file, rename_folder, write_text
-from VQSegLib.project.leftovers import remove_leftovers, temporary_name
+from VQSegLib.project.case_files import find_revision, load_case_image, load_case_label
+from VQSegLib.project.case_store import CaseListing, CaseStore
+from VQSegLib.project.case_writer import Addition, CaseWriter
+from VQSegLib.project.cases import CaseRecord, CaseState, Split, natural_state, parse_choice
+from VQSegLib.project.creation import create_folder, make_missing_folders
+from VQSegLib.project.document import PROJECT_NAME, ProjectDocument
+from VQSegLib.project.model_shelf import ModelShelf
+from VQSegLib.project.repair import repair
+from VQSegLib.project.review import Review
+from VQSegLib.project.stored_documents import DocumentReader
+from VQSegLib.project.writing import only_writer, told_failures
 from VQSegLib.volume import Volume
 
-FORMAT_VERSION = 1
-PROJECT_NAME = "project.json"
-_SUBFOLDERS = ("cases", "models", "runs")
 _logger = logging.getLogger(__name__)
-
-
-class ProjectDocument(Document):
-    """``project.json``: what all cases and models of a project share."""
-
-    format_version: Literal[1] = 1
-    labels: LabelTable
-    modality: str = Field(default="CT", min_length=1)
-    intensity_window: tuple[float, float] = Field(default=(-1000.0, 1000.0), description="Lowest and highest HU used.")
-
-    @field_validator("intensity_window")
-    @classmethod
-    def _check_window(cls, window: tuple[float, float]) -> tuple[float, float]:
-        if window[0] >= window[1]:
-            msg = "its low end must be below its high end"
-            raise ValueError(msg)
-        return window
 
 
 class Project:
@@ -48,14 +31,18 @@ class Project:
 
     Attributes:
         path: The folder.
-        document: Label table, modality and intensity window.
+        models: Its models and which one is in use.
         repairs: What opening the folder had to put right after a crash, one sentence each.
     """
 
-    def __init__(self, path: Path, document: ProjectDocument, repairs: tuple[str, ...] = ()) -> None:
+    def __init__(self, path: Path) -> None:
+        """Use :meth:`create` or :meth:`open`."""
         self.path = path
-        self.document = document
-        self.repairs = repairs
+        self.repairs: tuple[str, ...] = ()
+        self.models = ModelShelf(path / "models")
+        self._reader = DocumentReader(ProjectDocument)
+        self._store = CaseStore(path / "cases")
+        self._writer = CaseWriter(self._store, lambda: self.labels)
 
     @classmethod
     def create(
@@ -70,25 +57,8 @@ class Project:
         Raises:
             ProjectError: The folder exists and is not empty, its parent is missing, or a value is not valid.
         """
-        try:
-            document = ProjectDocument(labels=labels, modality=modality, intensity_window=intensity_window)
-        except ValidationError as exc:
-            raise ProjectError(describe_validation_error(exc, "The new project")) from exc
-        _refuse_occupied(path)
-        building = path.with_name(temporary_name())
-        try:
-            for name in _SUBFOLDERS:
-                (building / name).mkdir(parents=True)
-            write_text(building / PROJECT_NAME, document.model_dump_json(indent=2))
-            if path.exists():
-                path.rmdir()
-            rename_folder(building, path)
-        except OSError as exc:
-            msg = f"The project folder '{path}' cannot be written ({exc.strerror}); choose a folder you may write to."
-            raise ProjectError(msg) from exc
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
-        return cls(path, document)
+        create_folder(path, labels, modality, intensity_window)
+        return cls(path)
 
     @classmethod
     def open(cls, path: Path) -> Project:
@@ -97,44 +67,133 @@ class Project:
         Raises:
             ProjectError: No project is there, or its ``project.json`` is damaged or of another format version.
         """
-        file = path / PROJECT_NAME
-        if not file.is_file():
-            msg = f"'{path}' is not a VQSeg project (no {PROJECT_NAME} in it); make one with `vqseg project init`."
-            raise ProjectError(msg)
-        text = _read_text(file)
-        _check_version(text, file)
-        document = parse_document(ProjectDocument, text, str(file), ProjectError)
-        for name in _SUBFOLDERS:
-            (path / name).mkdir(exist_ok=True)
-        repairs = tuple(remove_leftovers(path / "cases"))
-        for sentence in repairs:
+        project = cls(path)
+        _ = project.document
+        make_missing_folders(path)
+        project.repair()
+        return project
+
+    def repair(self) -> None:
+        """Put right what programs that were killed meanwhile left behind, and say so in :attr:`repairs`."""
+        self.repairs = repair(self.path, self._store)
+        for sentence in self.repairs:
             _logger.warning("%s", sentence)
-        return cls(path, document, repairs)
+
+    @property
+    def document(self) -> ProjectDocument:
+        """What ``project.json`` says at this moment."""
+        file = self.path / PROJECT_NAME
+        try:
+            return self._reader.read(file)
+        except FileNotFoundError as exc:
+            msg = f"'{self.path}' is not a VQSeg project (no {PROJECT_NAME} in it); make one with `vqseg project init`."
+            raise ProjectError(msg) from exc
 
     @property
     def labels(self) -> LabelTable:
         """Label table of the project."""
         return self.document.labels
 
+    def change_document(self, change: Callable[[ProjectDocument], ProjectDocument]) -> ProjectDocument:
+        """Change ``project.json``, for example by the functions of :mod:`VQSegLib.project.document`.
+
+        Raises:
+            ProjectError: What ``change`` raises, or the file cannot be written.
+        """
+        with only_writer(self.path), told_failures(self.path):
+            document = change(self.document)
+            write_text(self.path / PROJECT_NAME, document.model_dump_json(indent=2))
+        return document
+
     def case_folder(self, case_id: str) -> Path:
         """Return the folder of a case, whether it exists or not."""
-        return self.path / "cases" / case_id
+        return self._store.path(case_id)
 
     def add_case(
-        self, image: Volume, label: Volume | None, *, split: Split | str, patient_id: str | None = None
+        self,
+        image: Volume,
+        label: Volume | None,
+        *,
+        split: Split | str | None = None,
+        patient_id: str | None = None,
+        review: Review | None = None,
+        is_revision: bool = False,
+        before_commit: Callable[[], None] = lambda: None,
     ) -> CaseRecord:
         """Add one scan; the case is there completely or not at all.
+
+        A scan that is there already without label map gets ``label`` as its first revision.
 
         Args:
             image: The scan; stored as given.
             label: Label map on the image's grid, or None for the unlabeled pool.
-            split: Use of the case: ``train``, ``validation`` or ``test``.
+            split: Use of the case by the user's choice; None for the project's rule (:mod:`.held_out`).
             patient_id: ``CaseRecord.patient_id`` of an earlier scan of the same patient; None for a new patient.
+            review: How the label map came about; None for an import.
+            is_revision: Accept ``label`` as the next revision if the scan is there already with a label map.
+            before_commit: Called when only the last step is left; what it raises leaves nothing behind.
 
         Raises:
             ProjectError: The label map does not fit, the same scan is there already, or the split is not valid.
+            ConfirmationNeeded: The label map is empty and the review does not say that this is meant.
         """
-        return CaseWriter(self.path / "cases", self.labels).add(image, label, self.cases, split, patient_id)
+        chosen = parse_choice(Split, split)
+        addition = Addition(review or Review(), chosen, patient_id, is_revision, before_commit)
+        return self._writer.add(image, label, addition)
+
+    def revise_case(
+        self, case_id: str, label: Volume, review: Review, before_commit: Callable[[], None] = lambda: None
+    ) -> CaseRecord:
+        """Accept a label map as the next revision of a case, which then waits for training again.
+
+        Raises:
+            ProjectError: There is no such case, it is excluded, or the label map does not fit.
+            ConfirmationNeeded: The label map is empty and the review does not say that this is meant.
+        """
+        return self._writer.revise(case_id, label, review, before_commit)
+
+    def exclude_case(self, case_id: str) -> CaseRecord:
+        """Leave a case out of everything until it is included again.
+
+        Raises:
+            ProjectError: There is no such case, or it cannot be written.
+        """
+        return self._store.update(case_id, lambda one: one.model_copy(update={"state": CaseState.EXCLUDED}))
+
+    def include_case(self, case_id: str) -> CaseRecord:
+        """Take an excluded case back to where it stood.
+
+        Raises:
+            ProjectError: There is no such case, or it cannot be written.
+        """
+        return self._store.update(case_id, lambda one: one.model_copy(update={"state": natural_state(one)}))
+
+    def remove_case(self, case_id: str) -> None:
+        """Remove a case with its image and all label revisions.
+
+        Raises:
+            ProjectError: There is no such case, or it cannot be removed.
+        """
+        self._writer.remove(case_id)
+
+    def mark_trained(self, run_id: str, revisions: Mapping[str, int]) -> None:
+        """Note that a finished run used cases; one with a newer label map goes on waiting, removed ones are left out.
+
+        Args:
+            run_id: The run.
+            revisions: Case id to the revision that was used.
+
+        Raises:
+            ProjectError: A case cannot be written.
+        """
+        present = {record.case_id: record for record in self.list_cases().records}
+        for case_id in sorted(revisions.keys() & present.keys()):
+            note = functools.partial(_note_training, run_id=run_id, revision=revisions[case_id])
+            self._store.update(case_id, note)
+
+    def list_cases(self) -> CaseListing:
+        """Return all cases that can be read, and why others cannot."""
+        return self._store.list()
 
     def cases(self, state: CaseState | str | None = None, split: Split | str | None = None) -> list[CaseRecord]:
         """Return the cases in order of their id, optionally only those of one state or split.
@@ -142,9 +201,10 @@ class Project:
         Raises:
             ProjectError: A ``case.json`` is missing or damaged.
         """
-        folders = sorted(folder for folder in (self.path / "cases").glob("case-*") if folder.is_dir())
-        records = [self.case(folder.name) for folder in folders]
-        return [record for record in records if state in (None, record.state) and split in (None, record.split)]
+        listing = self.list_cases()
+        for sentence in listing.damaged.values():
+            raise ProjectError(sentence)
+        return [one for one in listing.records if state in (None, one.state) and split in (None, one.split)]
 
     def case(self, case_id: str) -> CaseRecord:
         """Return the record of one case.
@@ -152,13 +212,15 @@ class Project:
         Raises:
             ProjectError: There is no such case, or its ``case.json`` is damaged or of another format version.
         """
-        file = self.case_folder(case_id) / RECORD_NAME
-        if not file.is_file():
-            msg = f"The project has no case '{case_id}' ({file} is missing); restore it or remove its folder."
-            raise ProjectError(msg)
-        text = _read_text(file)
-        _check_version(text, file)
-        return parse_document(CaseRecord, text, str(file), ProjectError)
+        return self._store.get(case_id)
+
+    def require_case(self, case_id: str) -> Path:
+        """Return the folder of a case, also of one that cannot be read.
+
+        Raises:
+            ProjectError: There is no such case.
+        """
+        return self._store.existing_path(case_id)
 
     def load_image(self, case_id: str) -> Volume:
         """Load the image of a case.
@@ -167,58 +229,21 @@ class Project:
             ProjectError: There is no such case, or the file is missing or not the one that was stored.
         """
         record = self.case(case_id)
-        return load_volume(self._checked_file(case_id, record.image.name, record.image.sha256))
+        return load_case_image(self.case_folder(case_id), record)
 
-    def load_label(self, case_id: str) -> Volume:
-        """Load the latest label revision of a case, ``(K, J, I)`` uint8.
+    def load_label(self, case_id: str, revision: int | None = None) -> Volume:
+        """Load a label revision of a case, the latest by default, ``(K, J, I)`` uint8.
 
         Raises:
-            ProjectError: There is no such case, it has no label, or the file is missing or not the one that was stored.
+            ProjectError: There is no such case or revision, or the file is missing or not the one that was stored.
         """
-        record = self.case(case_id)
-        if not record.is_labeled:
-            msg = f"Case '{case_id}' has no label map; ask for labeled cases only or label it first."
-            raise ProjectError(msg)
-        return load_label_map(self._checked_file(case_id, record.labels[-1].name, record.labels[-1].sha256))
-
-    def _checked_file(self, case_id: str, name: str, sha256: str) -> Path:
-        """Return the path of one file of a case after comparing its SHA-256 with the record's."""
-        file = self.case_folder(case_id) / name
-        if not file.is_file() or hash_file(file) != sha256:
-            msg = f"'{file}' is missing or was changed since it was added; restore it from a backup."
-            raise ProjectError(msg)
-        return file
+        found = find_revision(self.case(case_id), revision)
+        return load_case_label(self.case_folder(case_id), found)
 
 
-def _refuse_occupied(path: Path) -> None:
-    """Refuse to create a project over something else or in a missing folder."""
-    if not path.parent.is_dir():
-        msg = f"The folder '{path.parent}' does not exist; create it first or choose another place for the project."
-        raise ProjectError(msg)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        msg = f"'{path}' exists and is not an empty folder; choose a new folder for the project."
-        raise ProjectError(msg)
-
-
-def _read_text(file: Path) -> bytes:
-    """Read a document of the project."""
-    try:
-        return file.read_bytes()
-    except OSError as exc:
-        msg = f"'{file}' cannot be read ({exc.strerror}); check the permissions of the project folder."
-        raise ProjectError(msg) from exc
-
-
-def _check_version(text: bytes, file: Path) -> None:
-    """Refuse documents of another format version before their fields are looked at."""
-    try:
-        version = json.loads(text).get("format_version")
-    except (ValueError, AttributeError) as exc:
-        msg = f"'{file}' is damaged (not a JSON document); restore it from a backup."
-        raise ProjectError(msg) from exc
-    if version != FORMAT_VERSION:
-        msg = (
-            f"'{file}' has format version {version!r}, this VQSeg reads version {FORMAT_VERSION}; "
-            "open the project with the VQSeg version that wrote it or a newer one."
-        )
-        raise ProjectError(msg)
+def _note_training(record: CaseRecord, *, run_id: str, revision: int) -> CaseRecord:
+    """Return the record with its latest run; an excluded case stays excluded."""
+    noted = record.model_copy(update={"trained_revision": revision, "trained_run": run_id})
+    if record.state == CaseState.EXCLUDED:
+        return noted
+    return noted.model_copy(update={"state": natural_state(noted)})

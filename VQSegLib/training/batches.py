@@ -50,21 +50,23 @@ class BatchDataset(Dataset[Batch]):
         config = self.source.config
         rng = np.random.default_rng([config.seed, self.source.rank, step])
         labeled = [self._labeled(rng) for _ in range(config.data.batch_labeled)]
-        images, targets = (torch.stack(part) for part in zip(*labeled, strict=True))
-        if not self.source.unlabeled or not config.method.needs_unlabeled(step):
-            return Batch(images, targets)
+        images, targets = (torch.stack([part[index] for part in labeled]) for index in range(2))
+        labeled_strong = None
+        if config.method.labeled_strong_view:
+            labeled_strong = torch.stack([strong_view(image, config.augmentation, rng) for image, _ in labeled])
+        if not self.source.unlabeled or not config.method.needs_unlabeled(step, config.max_steps):
+            return Batch(images, targets, labeled_strong=labeled_strong)
         views = [self._unlabeled(rng) for _ in range(config.data.batch_unlabeled)]
         weak = torch.stack([view[0] for view in views])
         strong = torch.stack([torch.stack(view[1:]) for view in views], dim=1) if len(views[0]) > 1 else None
-        return Batch(images, targets, weak, strong)
+        return Batch(images, targets, weak, strong, labeled_strong)
 
     def _labeled(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         config = self.source.config
         case = _draw_case(self.source.labeled, rng)
         image_hu = case.image()
         center = self.cutter.draw_center(image_hu, rng)
-        if rng.random() < config.data.foreground_probability:
-            center = self.cutter.draw_foreground_center(case.foreground(), center, rng)
+        center = self.cutter.draw_labeled_center(case.centers(), center, rng)
         image, classes = self.cutter.cut_image(image_hu, center), self.cutter.cut_target(case.target(), center)
         view = weak_view(image, classes, config.data.patch_size, config.augmentation, self.mirror, rng)
         patch = view.image

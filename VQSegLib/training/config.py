@@ -21,6 +21,7 @@ class OptimizerConfig(Document):
     )
     weight_decay: float = Field(default=1e-2, ge=0)
     momentum: float = Field(default=0.9, ge=0, lt=1, description="SGD only.")
+    nesterov: bool = Field(default=False, description="SGD only; nnU-Net and ARCO use it.")
     poly_power: float = Field(default=0.9, ge=0, description="0 keeps the learning rate constant.")
     warmup_steps: int = Field(default=100, ge=0, description="Steps over which the learning rate grows linearly.")
     gradient_clip: float | None = Field(default=1.0, gt=0, description="Largest norm of the gradient; null: no clip.")
@@ -72,7 +73,7 @@ class TrainingConfig(Document):
     name: str = Field(default="model", min_length=1, description="Name of the model that results.")
     description: str = ""
     parent: str | None = Field(
-        default=None, description="Model file whose weights the run starts from; null: random weights."
+        default=None, description="Model file (absolute, or relative to the run folder) to start from; null: random."
     )
     method: Annotated[AnyMethodConfig, Field(discriminator="name")]
     network: NetworkConfig
@@ -95,4 +96,6 @@ class TrainingConfig(Document):
         if dims == 3 and self.network.in_channels != 1:
             msg = f"a 3-D network has one input channel, given in_channels={self.network.in_channels}"
             raise ValueError(msg)
+        if self.method.uses_unlabeled:
+            self.method.check_batch(self.data.batch_labeled, self.data.batch_unlabeled)
         return self

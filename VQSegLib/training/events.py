@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from VQSegLib.project.durable_files import write_text
+from VQSegLib.atomic_files import write_text
 
 EVENTS_FILE = "events.jsonl"
 

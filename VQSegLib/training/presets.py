@@ -7,12 +7,16 @@ convolutional encoder. PFA is off until a teacher is named: ``--set method.pfa=t
 
 ``vqseg-release`` follows the authors' released trainer (script-Yang/VQ-Seg, January 2026): DINOv2-S/14 with a DPT head.
 It starts from random weights unless ``network.encoder.weights`` names pre-trained ones.
+
+``nnunet`` is method ``nnunet_recipe`` with nnU-Net's optimizer, augmentation and share of foreground (Isensee et
+al., Nature Methods 2021; github MIC-DKFZ/nnUNet), in 2-D or 3-D.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from VQSegLib.methods.nnunet_recipe import NnUNetRecipeConfig
 from VQSegLib.methods.vqseg_config import VQSegConfig, release_preset
 
 
@@ -56,5 +60,22 @@ def _release() -> dict[str, Any]:
     }
 
 
-PRESETS = {"vqseg-paper": _paper, "vqseg-release": _release}
+def _nnunet() -> dict[str, Any]:
+    return {
+        "method": NnUNetRecipeConfig().model_dump(mode="json"),
+        "optimizer": {
+            "kind": "sgd",
+            "learning_rate": 0.01,
+            "momentum": 0.99,
+            "nesterov": True,
+            "weight_decay": 3e-5,
+            "warmup_steps": 0,
+            "gradient_clip": 12,
+        },
+        "augmentation": {"rotation_degrees": 30, "scale": 0.3},
+        "data": {"foreground_probability": 0.33},
+    }
+
+
+PRESETS = {"nnunet": _nnunet, "vqseg-paper": _paper, "vqseg-release": _release}
 """Presets by the name used on the command line."""

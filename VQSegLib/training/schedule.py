@@ -30,7 +30,7 @@ def build_optimizer(method: nn.Module, config: OptimizerConfig) -> torch.optim.O
         for (in_encoder, decayed), parameters in groups.items()
     ]
     if config.kind == "sgd":
-        return torch.optim.SGD(described, lr=config.learning_rate, momentum=config.momentum)
+        return torch.optim.SGD(described, lr=config.learning_rate, momentum=config.momentum, nesterov=config.nesterov)
     return torch.optim.AdamW(described, lr=config.learning_rate)
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from VQSegLib.errors import Cancelled
 from VQSegLib.wire import CANCELLED, Failure, Message, Notification, Request, Result
 
 _SHORTEST_INTERVAL_SECONDS = 0.1
@@ -27,10 +28,12 @@ class Job:
             send: Sends a message.
         """
         self.request = request
+        self.when_cancelled = "Stopped as asked; nothing was changed."
         self._send = send
         self._lock = threading.Lock()
         self._is_answered = False
         self._is_cancelled = False
+        self._is_last_step = False
         self._fraction, self._stage, self._seconds_left = 0.0, "", None  # type: tuple[float, str, float | None]
         self._told_at = self._sent_at = time.monotonic()
 
@@ -45,8 +48,22 @@ class Job:
 
     def cancel(self) -> None:
         """Answer that the request was stopped, and let the work know."""
-        self._is_cancelled = True
-        self.answer(Failure(self.request.id, CANCELLED, "Stopped as asked; nothing was changed."))
+        with self._lock:
+            if self._is_last_step:
+                return
+            self._is_cancelled = True
+        self.answer(Failure(self.request.id, CANCELLED, self.when_cancelled))
+
+    def begin_last_step(self) -> None:
+        """Say that what follows changes something and takes a moment: from now on the request cannot be stopped.
+
+        Raises:
+            Cancelled: It was stopped before.
+        """
+        with self._lock:
+            if self._is_cancelled:
+                raise Cancelled(self.when_cancelled)
+            self._is_last_step = True
 
     def succeed(self, result: Any) -> None:
         """Answer with a result."""

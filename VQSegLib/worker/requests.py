@@ -16,6 +16,9 @@ from VQSegLib.models.card import INTENDED_USE
 from VQSegLib.service import Service
 from VQSegLib.wire import PROTOCOL, WireArray
 from VQSegLib.worker.arrays import Params, to_numpy
+from VQSegLib.worker.case_requests import CaseRequests
+from VQSegLib.worker.project_requests import ProjectRequests
+from VQSegLib.worker.run_requests import RunRequests
 from VQSegLib.worker.scan_requests import Answer, ScanRequests
 from VQSegLib.worker.volumes import ReceivedVolume, VolumeStore
 
@@ -82,6 +85,7 @@ class Requests:
         slow_start: Methods that need the heavy packages; they do not hold up the quick ones.
         quick: Methods that answer in milliseconds, in the order they are asked.
         long: Methods that return the work to do, one at a time.
+        background: Methods whose work is done beside a long one, in the order they are asked.
     """
 
     def __init__(self, service: Service) -> None:
@@ -97,6 +101,14 @@ class Requests:
             "volume/close": self._close_volume,
         }
         self.long = ScanRequests(service, self._volumes).long
+        projects, cases, runs = ProjectRequests(service), CaseRequests(service, self._volumes), RunRequests(service)
+        self.quick.update({**projects.quick, **cases.quick, **runs.quick})
+        self.long.update(cases.long)
+        self.background = {**projects.background, **cases.background, **runs.background}
+
+    def names(self) -> list[str]:
+        """Return the names of all methods."""
+        return sorted([*self.slow_start, *self.quick, *self.long, *self.background])
 
     def _initialize(self, params: dict[str, Any]) -> Answer:
         asked = InitializeParams.model_validate(params)
@@ -114,7 +126,7 @@ class Requests:
             "python": platform.python_version(),
             "host": platform.node(),
             "device": {"default": devices[0].id, "available": available},
-            "capabilities": sorted([*self.slow_start, *self.quick, *self.long, "shutdown"]),
+            "capabilities": sorted([*self.names(), "shutdown"]),
             "research_use": INTENDED_USE,
         }
 

@@ -123,7 +123,7 @@ class ScanRequests:
                 on_progress=job.report,
                 cancelled=job.is_cancelled,
             )
-            answer = describe_segmentation(_remember(received, asked.model, segmented))
+            answer = describe_segmentation(_remember(received, asked.model, segmented, is_refined=True))
             return {**answer, "slices_k": sorted(set(asked.slices_k))}
 
         return work
@@ -145,7 +145,9 @@ def _describe_run(segmented: SegmentedVolume) -> Answer:
     }
 
 
-def _remember(received: ReceivedVolume, model: str, segmented: SegmentedVolume) -> SegmentedVolume:
+def _remember(
+    received: ReceivedVolume, model: str, segmented: SegmentedVolume, *, is_refined: bool = False
+) -> SegmentedVolume:
     """Keep what is answered: a refinement also learns from what a person erased of it."""
-    received.keep_answer(model, segmented.label_map)
+    received.keep_answer(model, segmented.label_map, is_refined=is_refined)
     return segmented

@@ -2,7 +2,8 @@
 
 The thread that reads stdin only registers requests, cancels them and passes them on; it never computes, so that cancel
 and the end of the stream are noticed at once. The quick lane takes every request in the order it came: scans are
-complete before the request that uses them. Long requests then go to a lane of their own, one at a time.
+complete before the request that uses them. Long requests then go to a lane of their own, one at a time; what may run
+beside them, such as adding scans to a project, has another.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from VQSegLib.documents import describe_validation_error
-from VQSegLib.errors import UserError
+from VQSegLib.errors import Cancelled, UserError
 from VQSegLib.failure_log import describe_failure
 from VQSegLib.wire import (
     BUSY,
+    CANCELLED,
     FAULT,
     INVALID_PARAMS,
     INVALID_REQUEST,
@@ -35,6 +37,7 @@ from VQSegLib.wire import (
 from VQSegLib.worker.job import Job
 from VQSegLib.worker.outgoing import Outgoing
 from VQSegLib.worker.requests import Requests
+from VQSegLib.worker.scan_requests import LongRequest
 
 logger = logging.getLogger(__name__)
 _PULSE_SECONDS = 0.5
@@ -52,9 +55,11 @@ class Server:
         """
         self._requests, self._outgoing = requests, outgoing
         self._jobs: dict[int | str, Job] = {}
-        self._long_jobs: list[Job] = []
+        self._queued_jobs: list[Job] = []
         self._lock = threading.Lock()
-        self._start_lane, self._quick_lane, self._long_lane = (Lane(name) for name in ("start", "quick", "long"))
+        self._start_lane, self._quick_lane, self._long_lane, self._background_lane = (
+            Lane(name) for name in ("start", "quick", "long", "background")
+        )
         threading.Thread(target=self._pulse, name="pulse", daemon=True).start()
 
     def warm_up(self, load: Callable[[], object]) -> None:
@@ -103,26 +108,32 @@ class Server:
             self._run(job, lambda: quick(job.request.params))
         elif method in self._requests.long:
             self._serve_long(job)
+        elif method in self._requests.background:
+            self._queue(job, self._requests.background[method], self._background_lane)
         else:
-            known = ", ".join(sorted([*self._requests.quick, *self._requests.slow_start, *self._requests.long]))
+            known = ", ".join(self._requests.names())
             self._end(job, Failure(job.request.id, UNKNOWN_METHOD, f"Unknown request '{method}'; known are {known}."))
 
     def _serve_long(self, job: Job) -> None:
         with self._lock:
-            running = next((other for other in self._long_jobs if not other.is_cancelled()), None)
+            long = [other for other in self._queued_jobs if other.request.method in self._requests.long]
+            running = next((other for other in long if not other.is_cancelled()), None)
         if running is not None:
             sentence = f"The engine is busy with another request ({running.request.method}); wait for it or cancel it."
             self._end(job, Failure(job.request.id, BUSY, sentence))
             return
+        self._queue(job, self._requests.long[job.request.method], self._long_lane)
+
+    def _queue(self, job: Job, request: LongRequest, lane: Lane) -> None:
         try:
-            work = self._requests.long[job.request.method](job.request.params)
+            work = request(job.request.params)
         except Exception as error:  # as in _run
             self._end(job, describe_error(error, job.request))
             return
         with self._lock:
-            self._long_jobs.append(job)
+            self._queued_jobs.append(job)
         job.report(0.0, "Waiting")
-        self._long_lane.submit(lambda: self._run_long(job, lambda: work(job)))
+        lane.submit(lambda: self._run_long(job, lambda: work(job)))
 
     def _run_long(self, job: Job, work: Callable[[], Any]) -> None:
         started = time.perf_counter()
@@ -131,7 +142,7 @@ class Server:
                 self._run(job, work)
         finally:
             with self._lock:
-                self._long_jobs.remove(job)
+                self._queued_jobs.remove(job)
                 self._jobs.pop(job.request.id, None)
         state = "cancelled" if job.is_cancelled() else "ended"
         logger.info("%s %s after %.1f s", job.request.method, state, time.perf_counter() - started)
@@ -152,11 +163,11 @@ class Server:
         job.answer(failure)
 
     def _pulse(self) -> None:
-        """Repeat the progress of long requests, so that silence always means trouble."""
+        """Repeat the progress of requests that take long, so that silence always means trouble."""
         while True:
             time.sleep(_PULSE_SECONDS)
             with self._lock:
-                waiting = list(self._long_jobs)
+                waiting = list(self._queued_jobs)
             for job in waiting:
                 if self._outgoing.is_idle:
                     job.repeat()
@@ -183,6 +194,8 @@ def describe_error(error: Exception, request: Request) -> Failure:
     """Return the failure for whatever a request raised; anything not meant for the user is a fault of ours."""
     if isinstance(error, ValidationError):
         return Failure(request.id, INVALID_PARAMS, describe_validation_error(error, f"Request {request.method}"))
+    if isinstance(error, Cancelled):
+        return Failure(request.id, CANCELLED, str(error))
     if isinstance(error, UserError):
         return Failure(request.id, USER_ERROR, str(error))
     if isinstance(error, MemoryError):

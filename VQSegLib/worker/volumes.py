@@ -35,7 +35,19 @@ class ReceivedVolume:
         self._is_received = np.zeros(shape_kji[0], bool)
         self._checked: Volume | None = None
         self._answered: tuple[str, Volume] | None = None
+        self._proposed: tuple[str, Volume] | None = None
         self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, volume: Volume) -> ReceivedVolume:
+        """Take a scan that is in memory already.
+
+        Raises:
+            UserError: Memory does not hold it.
+        """
+        received = cls(volume.shape_kji, volume.affine_ijk_to_ras, volume.array.dtype.str)
+        received.put(0, volume.array)
+        return received
 
     @property
     def received_slices(self) -> int:
@@ -82,13 +94,25 @@ class ReceivedVolume:
                 self._checked = check_scan(self._volume, _NAME)
             return self._checked
 
-    def keep_answer(self, model: str, label_map: Volume) -> None:
-        """Keep what a model answered for this scan, in place of what was kept before."""
+    def keep_answer(self, model: str, label_map: Volume, *, is_refined: bool = False) -> None:
+        """Keep what a model answered for this scan, in place of what was kept before.
+
+        Args:
+            model: The model.
+            label_map: Its answer.
+            is_refined: The answer holds corrections of a person; what the model proposed by itself is kept beside it.
+        """
         self._answered = (model, label_map)
+        if not is_refined:
+            self._proposed = self._answered
 
     def find_answer(self, model: str) -> Volume | None:
         """Return what a model answered last for this scan; None if another model answered since, or none did."""
         return self._answered[1] if self._answered is not None and self._answered[0] == model else None
+
+    def find_proposal(self, model: str) -> Volume | None:
+        """Return what a model proposed last without anybody's corrections; None as in :meth:`find_answer`."""
+        return self._proposed[1] if self._proposed is not None and self._proposed[0] == model else None
 
 
 class VolumeStore:

@@ -10,6 +10,7 @@ import vtk
 from PySide6 import QtCore, QtWidgets
 
 LOGICS = {
+    "colors": "vtkMRMLColorLogic",
     "segmentations": "vtkSlicerSegmentationsModuleLogic",
     "volumes": "vtkSlicerVolumesLogic",
     "terminologies": "vtkSlicerTerminologiesModuleLogic",
@@ -74,8 +75,27 @@ def make_application() -> tuple[Application, Any, SimpleNamespace]:
         **{name: SimpleNamespace(logic=lambda logic=logic: logic) for name, logic in logics.items()}
     )
     follow_with_subject_hierarchy(scene)
+    make_slice_views(scene)
     qt_application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["Slicer"])
     return Application(qt_application, application_logic), scene, modules
+
+
+def make_slice_views(scene: Any) -> None:
+    """Make the three slice views of Slicer's usual layouts; like there, closing the scene keeps them."""
+    for name, orientation in (("Red", "Axial"), ("Yellow", "Sagittal"), ("Green", "Coronal")):
+        logic = slicer.vtkMRMLSliceLogic()
+        logic.SetMRMLScene(scene)
+        view = logic.AddSliceNode(name)
+        view.SetOrientation(orientation)
+        view.SetMappedInLayout(1)
+        SLICE_LOGICS.append(logic)
+    crosshair = slicer.vtkMRMLCrosshairNode()
+    crosshair.SetSingletonTag("default")
+    scene.AddNode(crosshair)
+
+
+SLICE_LOGICS: list[Any] = []
+"""The views' logics, which have to live as long as the views."""
 
 
 def follow_with_subject_hierarchy(scene: Any) -> None:

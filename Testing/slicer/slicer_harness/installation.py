@@ -18,12 +18,12 @@ def install() -> None:
 
     qt = sys.modules["qt"] = pythonqt.make_qt_module()
 
-    from slicer_harness import ctk_widgets, mrml_widgets, scripted_module, ui_loader
+    from slicer_harness import ctk_widgets, mrml_widgets, scripted_module, segment_editor, ui_loader
 
     sys.modules["ctk"] = ctk_widgets.make_ctk_module()
-    ui_loader.REGISTERED = ctk_widgets.WIDGETS + mrml_widgets.WIDGETS
+    ui_loader.REGISTERED = ctk_widgets.WIDGETS + mrml_widgets.WIDGETS + segment_editor.WIDGETS
     qt.QUiLoader = ui_loader.UiLoader
-    for widget in mrml_widgets.WIDGETS:
+    for widget in mrml_widgets.WIDGETS + segment_editor.WIDGETS:
         setattr(slicer, widget.__name__, widget)
 
     from slicer_harness.application import make_application

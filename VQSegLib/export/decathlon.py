@@ -1,0 +1,79 @@
+"""The layout of the Medical Segmentation Decathlon (http://medicaldecathlon.com)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from VQSegLib.export.layout import (
+    BeforeCase,
+    class_values,
+    new_folder,
+    values_note,
+    write_classes,
+    write_image,
+    write_json,
+)
+from VQSegLib.export.results import ExportReport
+from VQSegLib.export.selection import ExportSelection, select_labeled
+from VQSegLib.project.folder import Project
+
+
+def export_decathlon(
+    project: Project, output: Path, case_ids: Collection[str] | None, before_case: BeforeCase
+) -> ExportReport:
+    """Write labeled cases as a task of the decathlon.
+
+    Cases that are never trained on are listed under ``test``; their label maps lie in ``labelsTs``, which the format
+    does not name. Cases of which only some slices were reviewed are left out, because the format cannot say so.
+
+    Args:
+        project: Project.
+        output: Folder to make.
+        case_ids: Only these cases; None for all labeled ones.
+        before_case: See :data:`~VQSegLib.export.layout.BeforeCase`.
+
+    Raises:
+        ProjectError: Nothing is to be exported, or it cannot be written.
+    """
+    chosen = select_labeled(project, case_ids, takes_partial=False)
+    with new_folder(output) as folder:
+        for side in ("Tr", "Ts") if chosen.test else ("Tr",):
+            (folder / f"images{side}").mkdir()
+            (folder / f"labels{side}").mkdir()
+        for number, record in enumerate(chosen.all):
+            before_case(number, record.case_id)
+            side = "Tr" if record in chosen.train else "Ts"
+            write_image(project, record, folder / f"images{side}" / f"{record.case_id}.nii.gz")
+            write_classes(project, record, folder / f"labels{side}" / f"{record.case_id}.nii.gz", None)
+        write_json(folder / "dataset.json", _describe(project, output.name, chosen))
+    return ExportReport(
+        output=str(output),
+        train=tuple(record.case_id for record in chosen.train),
+        test=tuple(record.case_id for record in chosen.test),
+        left_out=chosen.left_out,
+    )
+
+
+def _describe(project: Project, name: str, chosen: ExportSelection) -> dict[str, object]:
+    values = class_values(project)
+    labels = {"0": "background", **{str(values[label.value]): label.name for label in project.labels.labels}}
+    training = [
+        {"image": f"./imagesTr/{one.case_id}.nii.gz", "label": f"./labelsTr/{one.case_id}.nii.gz"}
+        for one in chosen.train
+    ]
+    return {
+        "name": name,
+        "description": "Exported from a VQSeg project; research use only.",
+        "reference": "",
+        "licence": "",
+        "release": "",
+        "tensorImageSize": "3D",
+        "modality": {"0": project.document.modality},
+        "labels": labels,
+        "numTraining": len(chosen.train),
+        "numTest": len(chosen.test),
+        "training": training,
+        "test": [f"./imagesTs/{one.case_id}.nii.gz" for one in chosen.test],
+        "label_values_in_project": values_note(project),
+    }

@@ -1,0 +1,46 @@
+"""Plain NIfTI files with the project's own label values, as ``vqseg cases import`` takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from VQSegLib.export.layout import BeforeCase, new_folder, write_image
+from VQSegLib.export.results import ExportReport
+from VQSegLib.export.selection import select_labeled
+from VQSegLib.image_files import save_label_map
+from VQSegLib.project.folder import Project
+
+
+def export_nifti(
+    project: Project, output: Path, case_ids: Collection[str] | None, before_case: BeforeCase
+) -> ExportReport:
+    """Write ``<case>_image.nii.gz`` and ``<case>_label.nii.gz`` of labeled cases, and ``labels.json``.
+
+    Args:
+        project: Project.
+        output: Folder to make.
+        case_ids: Only these cases; None for all labeled ones.
+        before_case: See :data:`~VQSegLib.export.layout.BeforeCase`.
+
+    Raises:
+        ProjectError: Nothing is to be exported, or it cannot be written.
+    """
+    chosen = select_labeled(project, case_ids)
+    notes = []
+    with new_folder(output) as folder:
+        for number, record in enumerate(chosen.all):
+            before_case(number, record.case_id)
+            write_image(project, record, folder / f"{record.case_id}_image.nii.gz")
+            save_label_map(folder / f"{record.case_id}_label.nii.gz", project.load_label(record.case_id))
+            slices = record.latest_label.reviewed_slices if record.latest_label is not None else None
+            if slices is not None:
+                notes.append(f"Of {record.case_id} only the slices {', '.join(map(str, slices))} were reviewed.")
+        (folder / "labels.json").write_text(project.labels.model_dump_json(indent=2), encoding="utf-8")
+    return ExportReport(
+        output=str(output),
+        train=tuple(record.case_id for record in chosen.train),
+        test=tuple(record.case_id for record in chosen.test),
+        left_out=chosen.left_out,
+        notes=tuple(notes),
+    )
