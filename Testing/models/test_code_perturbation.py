@@ -233,3 +233,26 @@ def test_measured_rate_and_jump() -> None:
 def test_impossible_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         CodePerturbationConfig(**wrong)
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "squared"])
+def test_draws_among_all_codes_follow_the_law(distance):
+    torch.manual_seed(0)
+    codes = torch.randn(6, 3) * 0.5
+    config = CodePerturbationConfig(perturbation_rate=1, distance=distance, temperature=1, top_m=None)
+    _, law = replacement_law(code_distances(codes, torch.tensor([2]), distance), 1.0, None)
+    drawn = perturb_codes(torch.full((20_000,), 2), codes, config, 1.0)
+    found = torch.bincount(drawn, minlength=6).double() / len(drawn)
+    assert found[2] == 0
+    assert (found - law[0]).abs().max() < 0.015
+
+
+def test_draws_among_all_codes_follow_a_narrow_law_too():
+    torch.manual_seed(0)
+    codes = torch.tensor([[0.0], [1.0], [1.01], [5.0]])
+    config = CodePerturbationConfig(perturbation_rate=1, top_m=None)
+    drawn = perturb_codes(torch.zeros(4000, dtype=torch.long), codes, config, 0.01)
+    found = torch.bincount(drawn, minlength=4).double() / len(drawn)
+    law = torch.softmax(torch.tensor([-1.0, -1.01]) / 0.01, 0)
+    assert found[0] == found[3] == 0
+    assert abs(float(found[1] - law[0])) < 0.03

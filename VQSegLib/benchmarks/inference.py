@@ -26,14 +26,13 @@ from VQSegLib.inference.predictor import LabelArray
 from VQSegLib.models.network import VQSegNet
 from VQSegLib.models.prepared_network import prepare_network
 from VQSegLib.models.protocol import SegmentationModel
+from VQSegLib.service_results import OnProgress
 
 _LEAST_RATIO = {"plain loop": 4.0, "MONAI": 1.5, "nnU-Net": 1.5}
 _LEAST_AGREEMENT_PERCENT, _LEAST_SHARE_PERCENT = 99.9, 60.0
 _WARM_UP_SLICES = 80
 _NETWORK_PASSES = 5
 _INSTALL_NNUNET = "nnU-Net is not installed, so it was left out: pip install nnunetv2 torch==2.13.0"
-
-OnProgress = Callable[[float, str, float | None], None]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from VQSegLib.demo import MODEL_NAME
 from VQSegLib.inference.device import resolve_device
 from VQSegLib.labels import LabelTable
 from VQSegLib.service import Service
+from VQSegLib.service_results import OnProgress
 from VQSegLib.volume import Array, Volume
 
 TRANSFER_SHAPE_KJI = (300, 512, 512)
@@ -25,7 +26,6 @@ SAMPLES = 8
 _UNCERTAINTY_GOAL, _TRANSFER_GOAL_SECONDS, _CANCEL_GOAL_SECONDS = 2.0, 0.3, 1.0
 _CORRECTED_SLICES, _SLICES_APART = 3, 10
 
-OnStage = Callable[[float, str, float | None], None]
 Lines = list[Line]
 
 
@@ -44,7 +44,7 @@ class InteractiveSettings:
     clinical_shape_kji: Triple | None = CLINICAL_SHAPE_KJI
 
 
-def benchmark_interactive(settings: InteractiveSettings, on_progress: OnStage | None = None) -> Report:
+def benchmark_interactive(settings: InteractiveSettings, on_progress: OnProgress | None = None) -> Report:
     """Measure start, click to mask, uncertainty, refinement, cancelling and transfer.
 
     Args:
@@ -129,7 +129,7 @@ class _Measurement:
 class _Teller:
     """Progress that may be nobody's."""
 
-    def __init__(self, on_progress: OnStage | None) -> None:
+    def __init__(self, on_progress: OnProgress | None) -> None:
         self._on_progress = on_progress
 
     def __call__(self, fraction: float, stage: str, seconds_left: float | None = None) -> None:

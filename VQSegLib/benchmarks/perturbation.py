@@ -21,6 +21,7 @@ from VQSegLib.models.code_perturbation import (
     perturb_codes,
     replacement_law,
 )
+from VQSegLib.service_results import OnProgress
 
 _LEAST_RATIO = 50.0
 _LEAST_PROBABILITY = 0.001
@@ -56,9 +57,7 @@ class PerturbationSettings:
     device: str = "auto"
 
 
-def benchmark_perturbation(
-    settings: PerturbationSettings, on_progress: Callable[[float, str, float | None], None] | None = None
-) -> Report:
+def benchmark_perturbation(settings: PerturbationSettings, on_progress: OnProgress | None = None) -> Report:
     """Time both ways under two laws, and test that the draws of both follow the law.
 
     Args:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import nn
 
 from VQSegLib.benchmarks.scans import enlarge, load_demo_scan
 from VQSegLib.demo import MODEL_NAME
 from VQSegLib.labels import Label, LabelTable
 from VQSegLib.models.checkpoint import load_checkpoint
 from VQSegLib.models.config import Dinov2EncoderConfig, NetworkConfig, PreprocessingConfig, QuantizerConfig
-from VQSegLib.models.network import build_network
+from VQSegLib.models.network import VQSegNet, build_network
 from VQSegLib.models.protocol import SegmentationModel
 from VQSegLib.models.vector_quantizer import VectorQuantizer, build_quantizer
 from VQSegLib.resources import find_model
@@ -33,7 +32,7 @@ _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 class ReleasedModel:
     """The architecture of the authors' release: DINOv2-S/14, DPT head, 16,384 codes; weights are random."""
 
-    network: nn.Module
+    network: VQSegNet
     network_config: NetworkConfig
     preprocessing: PreprocessingConfig
     labels: LabelTable
