@@ -13,18 +13,26 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
     {"__init__", "errors", "documents"},
     {"wire", "wire_body", "wire_decoder", "wire_command", "wire_client"},
-    {"atomic_files", "leftovers", "native_output"},
+    {"atomic_files", "leftovers", "native_output", "device_turns", "failure_log"},
     {"labels", "volume", "box", "orientation", "label_crops", "largest_component", "scan_checks"},
     {"image_files", "image_checks", "nifti_checks", "dicom_files"},
     {"models"},
     {"methods"},
     {"training", "inference", "project", "evaluation"},
-    {"comparison", "export", "pool"},
-    {"resources", "output_checks", "browsing", "service_results", "project_results", "request_helpers"},
+    {"comparison", "runs", "export", "pool"},
+    {
+        "resources",
+        "output_checks",
+        "browsing",
+        "service_results",
+        "project_results",
+        "model_results",
+        "request_helpers",
+    },
     {"project_review", "submission"},
-    {"scan_service", "project_service", "case_service", "pool_service"},
-    {"service", "demo"},
-    {"commands", "failure_log", "worker", "cli", "benchmarks"},
+    {"scan_service", "project_service", "case_service", "pool_service", "model_service", "run_service"},
+    {"service", "demo", "demo_loop"},
+    {"commands", "worker", "cli", "benchmarks"},
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 FORBIDDEN = {"slicer", "qt", "ctk", "vtk", "PythonQt", "SegmentEditorEffects"}

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from VQSegLib import __version__
-from VQSegLib.commands import benchmark, cases, demo, evaluate, models, project, segment, train, worker
+from VQSegLib.commands import benchmark, cases, demo, evaluate, models, project, runs, segment, train, worker
 from VQSegLib.commands.terminal import print_result, print_sentence
 from VQSegLib.errors import Cancelled, VQSegError
 from VQSegLib.failure_log import write_failure_log
@@ -40,6 +40,7 @@ app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(models.app, name="models")
 app.add_typer(project.app, name="project")
 app.add_typer(cases.app, name="cases")
+app.add_typer(runs.app, name="runs")
 
 
 @app.callback(invoke_without_command=True)

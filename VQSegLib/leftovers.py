@@ -42,13 +42,13 @@ def _is_abandoned(leftover: Path, match: re.Match[str]) -> bool:
         age_seconds = time.time() - leftover.stat().st_mtime
     except FileNotFoundError:
         return False
-    if match["machine"] == _machine_key():
-        return not _is_running(int(match["pid"]), float(match["started"]))
+    if match["machine"] == machine_key():
+        return not is_running(int(match["pid"]), float(match["started"]))
     return age_seconds > _ABANDONED_AFTER_SECONDS
 
 
-def _is_running(pid: int, started: float) -> bool:
-    """Return whether that very process lives; its number may have gone to another one since."""
+def is_running(pid: int, started: float) -> bool:
+    """Return whether that very process of this machine lives; its number may have gone to another one since."""
     try:
         process = psutil.Process(pid)
         is_same: bool = abs(process.create_time() - started) <= _CLOCK_TOLERANCE_SECONDS
@@ -61,10 +61,10 @@ def _is_running(pid: int, started: float) -> bool:
 
 @functools.cache
 def _own_prefix(pid: int) -> str:
-    return f".vqseg-{_machine_key()}-{pid}-{round(psutil.Process(pid).create_time())}"
+    return f".vqseg-{machine_key()}-{pid}-{round(psutil.Process(pid).create_time())}"
 
 
 @functools.cache
-def _machine_key() -> str:
+def machine_key() -> str:
     """Return a short key of this machine that does not tell its name."""
     return hashlib.sha256(platform.node().encode()).hexdigest()[:8]

@@ -9,6 +9,7 @@ from VQSegLib.errors import ModelFileError, UserError
 from VQSegLib.labels import LabelTable
 
 MODEL_SUFFIX = ".safetensors"
+PROJECT_NAME = "project.json"
 
 
 def resources_folder() -> Path:
@@ -17,14 +18,17 @@ def resources_folder() -> Path:
 
 
 def find_model(name_or_path: str) -> Path:
-    """Return the file of a model given by its path or by the name of a shipped model.
+    """Return the file of a model given by its path, by the name of a shipped model, or by the project that uses it.
 
     Raises:
-        ModelFileError: There is no such file and no shipped model of that name.
+        ModelFileError: There is no such file and no shipped model of that name, or the project uses none.
+        ProjectError: What the project says about its models is damaged.
     """
     path = Path(name_or_path).expanduser()
     if path.is_file():
         return path
+    if (path / PROJECT_NAME).is_file():
+        return _find_active_model(path)
     folder = resources_folder() / "models"
     shipped = folder / f"{name_or_path}{MODEL_SUFFIX}"
     if path.name == name_or_path and shipped.is_file():
@@ -34,6 +38,16 @@ def find_model(name_or_path: str) -> Path:
         f"model ({_listed(folder, MODEL_SUFFIX)})."
     )
     raise ModelFileError(msg)
+
+
+def _find_active_model(project: Path) -> Path:
+    from VQSegLib.project.model_shelf import ModelShelf
+
+    active = ModelShelf(project / "models").active_path()
+    if active is None:
+        msg = f"The project '{project}' has no model in use; promote one or give a model file."
+        raise ModelFileError(msg)
+    return active
 
 
 def load_label_table(name_or_path: str) -> LabelTable:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from VQSegLib.device_turns import clinicians_turn
 from VQSegLib.output_checks import check_output_file
+from VQSegLib.request_helpers import never, stopper
 from VQSegLib.resources import find_model
 from VQSegLib.service_results import OnProgress, SegmentationResult, SegmentedVolume, measure_labels
 
@@ -100,7 +103,8 @@ class ScanService:
         started = time.perf_counter()
         loaded, loading = self._get_model(model, on_progress)
         predictor = Predictor(loaded, device=device)
-        prediction = predictor.predict(volume, roi=roi, on_progress=on_progress, cancelled=cancelled)
+        with _before_runs(device, on_progress, cancelled):
+            prediction = predictor.predict(volume, roi=roi, on_progress=on_progress, cancelled=cancelled)
         return _describe(prediction, loaded, started, loading)
 
     def estimate_uncertainty(
@@ -134,7 +138,8 @@ class ScanService:
         started = time.perf_counter()
         loaded, loading = self._get_model(model, on_progress)
         estimator = UncertaintyEstimator(loaded, samples=samples, device=device)
-        unsure = estimator.estimate(volume, roi=roi, on_progress=on_progress, cancelled=cancelled)
+        with _before_runs(device, on_progress, cancelled):
+            unsure = estimator.estimate(volume, roi=roi, on_progress=on_progress, cancelled=cancelled)
         return unsure, _describe(unsure.prediction, loaded, started, loading)
 
     def refine_volume(
@@ -171,17 +176,18 @@ class ScanService:
 
         started = time.perf_counter()
         loaded, loading = self._get_model(model, on_progress)
-        refinement = refine(
-            loaded,
-            volume,
-            corrected,
-            corrected_slices_k,
-            proposal=proposal,
-            roi=roi,
-            device=device,
-            on_progress=on_progress,
-            cancelled=cancelled,
-        )
+        with _before_runs(device, on_progress, cancelled):
+            refinement = refine(
+                loaded,
+                volume,
+                corrected,
+                corrected_slices_k,
+                proposal=proposal,
+                roi=roi,
+                device=device,
+                on_progress=on_progress,
+                cancelled=cancelled,
+            )
         return _describe(refinement.prediction, loaded, started, loading)
 
     def _get_model(self, model: str, on_progress: OnProgress | None) -> tuple[Model, float]:
@@ -200,6 +206,23 @@ class ScanService:
         if path not in self._models:
             self._models = {path: load_checkpoint(path)}
         return self._models[path]
+
+
+def _before_runs(
+    device: str, on_progress: OnProgress | None, cancelled: Callable[[], bool] | None
+) -> AbstractContextManager[None]:
+    """Let training runs on this machine wait; on a GPU one may have to finish its step first.
+
+    Raises:
+        ConfigError: There is no such device.
+    """
+    from VQSegLib.inference.device import resolve_device
+
+    def tell() -> None:
+        if on_progress is not None:
+            on_progress(0.0, "Waiting for a training step to end", None)
+
+    return clinicians_turn(tell, stopper(cancelled or never), shares_step=resolve_device(device).type == "cpu")
 
 
 def _describe(prediction: Prediction, model: Model, started: float, loading_seconds: float) -> SegmentedVolume:

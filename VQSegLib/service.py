@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from VQSegLib.model_service import ModelService
 from VQSegLib.output_checks import check_output_file
 from VQSegLib.pool_service import PoolService
 from VQSegLib.resources import find_model, resources_folder
+from VQSegLib.run_service import RunService
 from VQSegLib.service_results import (
     ModelDescription,
     ModelSummary,
@@ -33,7 +35,7 @@ SHOWN_VALUES = ("loss/total", "dice")
 """Values of a training step that are shown while it runs; all of them are in the run's events."""
 
 
-class Service(PoolService):
+class Service(ModelService, RunService, PoolService):
     """Answers requests; heavy packages are imported by the request that needs them."""
 
     def evaluate(

@@ -22,6 +22,9 @@ def main(folder: Path, writer: int, cases: int, shared: int) -> None:
     label = Volume(np.ones(SHAPE, np.uint8), np.eye(4))
     common, own = np.random.default_rng(0), np.random.default_rng(1000 + writer)
     won = 0
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.readline()  # until all are ready
     for number in range(cases):
         if number < shared:
             try:

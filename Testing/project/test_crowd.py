@@ -20,12 +20,20 @@ def add_at_once(folder: Path, writers: int, cases: int, shared: int) -> None:
     started = [
         subprocess.Popen(
             [sys.executable, str(CROWD), str(folder), str(writer), str(cases), str(shared)],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",
         )
         for writer in range(writers)
     ]
-    told = [process.communicate(timeout=600)[0].split("\n") for process in started]
+    for process in started:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    told = [process.communicate(timeout=900)[0].split("\n") for process in started]
     assert [process.returncode for process in started] == [0] * writers
     added = [line for lines in told for line in lines if line.startswith("case-")]
     won = sum(int(line.removeprefix("won ")) for lines in told for line in lines if line.startswith("won "))

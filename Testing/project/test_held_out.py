@@ -50,6 +50,14 @@ def test_all_scans_of_a_patient_are_on_one_side(project: Project, add, draw_labe
     assert add(labeled=False, patient_id=waiting.patient_id).split == Split.HELD_OUT
 
 
+def test_earlier_scans_follow_a_patient_who_is_held_out_by_a_new_scan(project: Project, add) -> None:
+    for _ in range(4):
+        add()
+    waiting = add(labeled=False)
+    assert add(patient_id=waiting.patient_id).split == Split.HELD_OUT
+    assert project.case(waiting.case_id).split == Split.HELD_OUT
+
+
 def test_side_stays_whatever_happens_to_the_others(project: Project, add) -> None:
     records = [add() for _ in range(5)]
     for record in records[:3]:

@@ -113,7 +113,7 @@ def test_from_a_scan_to_a_saved_scene(
     beat = heartbeat(lambda: opened.reviewStatusLabel.text)
     opened.reviewCollapsibleButton.collapsed = False
     opened.unsureButton.click()
-    wait_until(lambda: opened.unsureTable.rowCount > 0, 600)
+    wait_until(lambda: opened.unsureTable.rowCount > 0, 1800)
     unsure_seconds = opened.logText.toPlainText().split("Mapped on ")[1].split(" in ")[1].split(" s")[0]
     opened.nextButton.click()
     wait_until(lambda: opened.markButton.enabled)
@@ -127,7 +127,7 @@ def test_from_a_scan_to_a_saved_scene(
     wait_until(edits.isUpToDate, 60)
     slices = sorted(edits.edited)
     opened.refineButton.click()
-    wait_until(lambda: "Refined" in opened.reviewStatusLabel.text, 600)
+    wait_until(lambda: "Refined" in opened.reviewStatusLabel.text, 1800)
     seconds, on_clock, when = max((seconds, on_clock, when), beat.longest())
     proposal = slicer.mrmlScene.GetNodeByID(opened.parameters.proposalNodeID)
     for each in (first, other):

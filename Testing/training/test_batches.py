@@ -30,7 +30,8 @@ def make_source(project: Project, make_config: MakeConfig, tmp_path_factory: pyt
     def make(name: str = "vqseg", rank: int = 0, **changes: Any) -> BatchSource:
         config = make_config(name, **changes)
         labeled, unlabeled = (
-            cache_cases(project, part, config.preprocessing, folder) for part in (cases.labeled, cases.unlabeled)
+            cache_cases(project, part, project.labels, config.preprocessing, folder)
+            for part in (cases.labeled, cases.unlabeled)
         )
         return BatchSource(labeled, unlabeled, project.labels, config, rank)
 

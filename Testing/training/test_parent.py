@@ -11,11 +11,13 @@ import torch
 from VQSegLib.errors import Cancelled, ConfigError, ModelFileError
 from VQSegLib.labels import Label, LabelTable
 from VQSegLib.models.checkpoint import Model, load_checkpoint
+from VQSegLib.project.document import reorder_labels
 from VQSegLib.project.folder import Project
 from VQSegLib.training import trainer as trainer_module
 from VQSegLib.training.config import TrainingConfig
-from VQSegLib.training.parent import load_parent
+from VQSegLib.training.parent import load_parent, read_class_order
 from VQSegLib.training.request import TrainingRequest, build_config
+from VQSegLib.training.splits import select_cases
 from VQSegLib.training.trainer import Trainer
 
 MakeConfig = Callable[..., TrainingConfig]
@@ -87,7 +89,7 @@ def test_network_and_preprocessing_are_the_parents_unless_given(
     card = load_checkpoint(parent_path).card
     assert config.network == card.network
     assert config.preprocessing == card.preprocessing
-    assert load_parent(config, project.labels) is not None
+    assert load_parent(config, project.labels, parent_path.parent) is not None
 
 
 @pytest.mark.parametrize(
@@ -111,10 +113,31 @@ def test_a_parent_of_another_kind_is_refused(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_parent_with_other_labels_is_refused(make_config: MakeConfig, parent_path: Path, method: str) -> None:
-    labels = LabelTable(labels=tuple(Label(value=v, name=f"Label {v}", color=(v, v, v)) for v in (1, 2, 3)))
-    with pytest.raises(ConfigError, match=r"knows the label values .* project has 1, 2, 3"):
-        load_parent(make_config(method, parent=str(parent_path)), labels)
+def test_a_parent_with_other_labels_is_refused_and_both_are_named(
+    make_config: MakeConfig, parent_path: Path, sided_labels: LabelTable, method: str
+) -> None:
+    config = make_config(method, parent=str(parent_path))
+    more = LabelTable(labels=(*sided_labels.labels, Label(value=77, name="Larynx", color=(1, 1, 1))))
+    with pytest.raises(ConfigError, match=r"does not know Larynx \(77\)"):
+        load_parent(config, more, parent_path.parent)
+    with pytest.raises(ConfigError, match=r"also knows Left gland \(2\)"):
+        load_parent(config, LabelTable(labels=sided_labels.labels[:2]), parent_path.parent)
+
+
+def test_a_reordered_label_table_trains_the_same_classes(
+    project: Project, make_config: MakeConfig, parent_path: Path, method: str
+) -> None:
+    """Class order is the parent's; otherwise a renamed or reordered table would teach glands to the cord's output."""
+    config = make_config(method, parent=str(parent_path))
+    before = project.document
+    values = before.labels.values
+    project.change_document(lambda it: reorder_labels(it, values[::-1]))
+    try:
+        cases = select_cases(project, uses_unlabeled=False, class_order=read_class_order(config, parent_path.parent))
+    finally:
+        project.change_document(lambda it: reorder_labels(it, values))
+    assert cases.labels == before.labels
+    assert load_parent(config, cases.labels, parent_path.parent) is not None
 
 
 def test_a_missing_parent_is_refused(project: Project, make_config: MakeConfig, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from VQSegLib.inference.window_reader import WindowReader
+from VQSegLib.training.case_cache import ANYWHERE
 from VQSegLib.training.config import TrainingConfig
 from VQSegLib.training.patches import PatchCutter, cut_box
 
@@ -81,17 +82,25 @@ def test_centres_lie_in_the_body(make_config: MakeConfig) -> None:
     cutter.draw_center(np.full((20, 40, 40), -1000, dtype=np.int16), rng)
 
 
-def test_foreground_centres_lie_near_voxels_of_every_class(make_config: MakeConfig) -> None:
-    cutter = PatchCutter(make_config())
-    foreground = np.array([[1, 5, 5, 5]] * 1000 + [[3, 15, 25, 25]])
+def test_labeled_centres_lie_near_voxels_of_every_class(make_config: MakeConfig) -> None:
+    cutter = PatchCutter(make_config(data={"foreground_probability": 1}))
+    rows = np.array([[1, 5, 5, 5]] * 1000 + [[3, 15, 25, 25]] + [[ANYWHERE, 0, 0, 0]] * 500)
     rng = np.random.default_rng(0)
-    centers = np.array([cutter.draw_foreground_center(foreground, np.zeros(3), rng) for _ in range(400)])
+    centers = np.array([cutter.draw_labeled_center(rows, np.zeros(3), rng) for _ in range(400)])
     near_first = np.all(np.abs(centers - 5) <= [1, 2, 2], axis=1)
     near_second = np.all(np.abs(centers - [15, 25, 25]) <= [1, 2, 2], axis=1)
     assert np.all(near_first | near_second)
     assert 0.4 < near_second.mean() < 0.6
     otherwise = np.array([1, 2, 3])
-    assert cutter.draw_foreground_center(np.empty((0, 4), dtype=np.int32), otherwise, rng) is otherwise
+    assert cutter.draw_labeled_center(np.empty((0, 4), dtype=np.int32), otherwise, rng) is otherwise
+
+
+def test_centres_that_need_no_label_still_lie_where_a_person_judged(make_config: MakeConfig) -> None:
+    cutter = PatchCutter(make_config(data={"foreground_probability": 0}))
+    rng, otherwise = np.random.default_rng(0), np.array([0, 0, 0])
+    assert cutter.draw_labeled_center(np.array([[1, 5, 5, 5]]), otherwise, rng) is otherwise
+    center = cutter.draw_labeled_center(np.array([[1, 5, 5, 5], [ANYWHERE, 40, 40, 40]]), otherwise, rng)
+    assert np.all(np.abs(center - 40) <= [1, 2, 2])
 
 
 def test_a_volume_patch_is_normalized_and_larger_by_an_even_number(make_config: MakeConfig) -> None:

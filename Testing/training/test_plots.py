@@ -22,3 +22,8 @@ def test_curves_are_drawn_from_the_events(tmp_path: Path) -> None:
     assert path == tmp_path / "curves.png"
     assert path.read_bytes().startswith(b"\x89PNG")
     assert path.read_bytes() != empty
+
+
+def test_without_matplotlib_a_run_goes_on_without_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert not save_curves(tmp_path).exists()

@@ -46,3 +46,20 @@ def test_a_missing_or_broken_state_is_told(tmp_path: Path) -> None:
     (tmp_path / "state.pt").write_bytes(b"")
     with pytest.raises(ProjectError, match="is damaged"):
         load_tensors(tmp_path / "state.pt")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("unexpected pos 64 vs 0"), OSError(28, "No space left on device")])
+def test_a_full_disk_is_told_and_leaves_the_state_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    save_tensors(tmp_path / "state.pt", {"step": 1})
+
+    def fail(_content: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise error
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(ProjectError, match=r"cannot be written .* check free space, then resume"):
+        save_tensors(tmp_path / "state.pt", {"step": 2})
+    assert [path.name for path in tmp_path.iterdir()] == ["state.pt"]
+    assert load_tensors(tmp_path / "state.pt") == {"step": 1}

@@ -21,7 +21,7 @@ from VQSegLib.project.folder import Project
 from VQSegLib.training import trainer as trainer_module
 from VQSegLib.training.config import TrainingConfig
 from VQSegLib.training.events import read_events
-from VQSegLib.training.run_state import STATE_FILE
+from VQSegLib.training.run_files import STATE_FILE
 from VQSegLib.training.trainer import Trainer
 from VQSegLib.training.validation import ValidationScores
 from VQSegLib.volume import Volume
@@ -205,7 +205,6 @@ def _unsafe(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (lambda path: path.unlink(), "'state.pt' is missing"),
         (lambda path: path.write_bytes(b"not a state"), "is damaged"),
         (lambda path: path.write_bytes(path.read_bytes()[:-1000]), "is damaged"),
         (_unsafe, "is damaged"),
@@ -219,6 +218,18 @@ def test_a_bad_state_is_refused(
     damage(tmp_path / "run" / STATE_FILE)
     with pytest.raises(ProjectError, match=f"cannot be resumed: .*{sentence}"):
         Trainer(project, make_config(), tmp_path / "run", resume=True)
+
+
+def test_a_run_that_was_stopped_before_its_first_state_begins_again(
+    project: Project, make_config: MakeConfig, tmp_path: Path
+) -> None:
+    whole = Trainer(project, make_config(), tmp_path / "whole").run()
+    run_until(project, make_config(), tmp_path / "run", 1)
+    (tmp_path / "run" / STATE_FILE).unlink()
+    again = Trainer(project, make_config(), tmp_path / "run", resume=True).run()
+    assert logged(tmp_path / "run") == logged(tmp_path / "whole")
+    weights = [load_checkpoint(result.model_path).network.parameters() for result in (whole, again)]
+    assert all(torch.equal(one, other) for one, other in zip(*weights, strict=True))
 
 
 def test_another_number_of_classes_is_refused(project: Project, make_config: MakeConfig, tmp_path: Path) -> None:
@@ -242,10 +253,10 @@ def test_missing_cases_are_refused(
     fresh_project: Project, make_config: MakeConfig, make_scan: Callable, tmp_path: Path
 ) -> None:
     fresh_project.add_case(make_scan(0)[0], None, split="train")
-    with pytest.raises(ProjectError, match="no labeled case to train on; add some"):
+    with pytest.raises(ProjectError, match="no labeled case to train on; accept"):
         Trainer(fresh_project, make_config(), tmp_path / "run")
     fresh_project.add_case(*make_scan(1), split="validation")
-    with pytest.raises(ProjectError, match="no labeled case to train on; add some"):
+    with pytest.raises(ProjectError, match="no labeled case to train on; accept"):
         Trainer(fresh_project, make_config(), tmp_path / "run")
 
 

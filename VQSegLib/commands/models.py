@@ -8,9 +8,15 @@ from typing import Annotated
 
 import typer
 
+from VQSegLib.commands import project_models
 from VQSegLib.commands.terminal import print_result
 
-app = typer.Typer(help="List, show, import and verify model files.")
+app = typer.Typer(help="List, show, import and verify model files; choose the one a project uses.")
+app.command("compare")(project_models.compare_models)
+app.command("promote")(project_models.promote_model)
+app.command("rollback")(project_models.roll_back_model)
+app.command("export")(project_models.export_model)
+app.command("shelf")(project_models.list_project_models)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 ModelArgument = Annotated[str, typer.Argument(help="Model file, or name of a shipped model.")]

@@ -13,7 +13,7 @@ from VQSegLib.commands.terminal import print_result, shown_progress
 
 def segment(
     image: Annotated[Path, typer.Argument(help="Image file (NIfTI, NRRD, MHA, MHD) or folder with a DICOM series.")],
-    model: Annotated[str, typer.Option(help="Model file, or name of a shipped model.")],
+    model: Annotated[str, typer.Option(help="Model file, name of a shipped model, or project whose model to use.")],
     output: Annotated[Path, typer.Option(help="Label map to write: .nii.gz, .nii, .nrrd or .mha.")],
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<n>.")] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,

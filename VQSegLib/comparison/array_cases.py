@@ -60,8 +60,9 @@ class ArrayCases:
         """Load the image of a case."""
         return Volume(self._read(self._keys[case_id])[0], self._affine)
 
-    def load_label(self, case_id: str) -> Volume:
-        """Load the label map of a case."""
+    def load_label(self, case_id: str, revision: int | None = None) -> Volume:
+        """Load the label map of a case; there is one revision of each."""
+        del revision
         return Volume(self._read(self._keys[case_id])[1], self._affine)
 
     def _record(self, key: str, split: Split) -> CaseRecord:

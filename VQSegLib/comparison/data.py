@@ -116,6 +116,6 @@ class LabelBudget:
         """Load the image of a case."""
         return self.data.source.load_image(case_id)
 
-    def load_label(self, case_id: str) -> Volume:
-        """Load the label map of a case."""
-        return self.data.source.load_label(case_id)
+    def load_label(self, case_id: str, revision: int | None = None) -> Volume:
+        """Load a label revision of a case."""
+        return self.data.source.load_label(case_id, revision)

@@ -17,8 +17,7 @@ from VQSegLib.documents import parse_document
 from VQSegLib.errors import Cancelled, UserError, VQSegError
 from VQSegLib.models.checkpoint import load_checkpoint
 from VQSegLib.training.config import TrainingConfig
-from VQSegLib.training.run_folder import CONFIG_FILE
-from VQSegLib.training.run_state import STATE_FILE
+from VQSegLib.training.run_files import CONFIG_FILE, STATE_FILE
 from VQSegLib.training.trainer import PREDICTOR_PRECISION, Trainer
 
 RESULT_FILE = "result.json"

@@ -23,7 +23,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 class Scores(Document):
     """Mean metrics over the cases of one split, for example ``{"dice": 0.78, "hd95_mm": 4.2}``."""
 
-    split: str = Field(description="Which cases: 'validation' (used for selection) or 'test'.")
+    split: str = Field(description="Which cases: 'validation' (used for selection), 'test' or 'held_out'.")
     cases: int = Field(ge=1, description="Number of cases the means are over.")
     mean: dict[str, float | None] = Field(description="Metric name to mean over labels and cases; null: undefined.")
     per_label: dict[str, dict[str, float | None]] = Field(
@@ -68,6 +68,7 @@ class ModelCard(Document):
     training: TrainingRecord | None = Field(default=None, description="null: not known, for example imported.")
     validation: Scores | None = None
     test: Scores | None = None
+    held_out: Scores | None = Field(default=None, description="On held-out cases of the project it was trained in.")
     parent: ModelReference | None = Field(default=None, description="Model the training started from.")
     license: str = Field(default="", description="SPDX identifier of the weights, or a sentence.")
     citation: str = ""
@@ -82,7 +83,7 @@ class ModelCard(Document):
             )
             raise ValueError(msg)
         names = {label.name for label in self.labels.labels}
-        for scores in (self.validation, self.test):
+        for scores in (self.validation, self.test, self.held_out):
             unknown = sorted(set(scores.per_label) - names) if scores else []
             if unknown:
                 msg = f"{scores.split if scores else ''} scores name labels the table lacks: {', '.join(unknown)}"

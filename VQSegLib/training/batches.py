@@ -66,8 +66,7 @@ class BatchDataset(Dataset[Batch]):
         case = _draw_case(self.source.labeled, rng)
         image_hu = case.image()
         center = self.cutter.draw_center(image_hu, rng)
-        if rng.random() < config.data.foreground_probability:
-            center = self.cutter.draw_foreground_center(case.foreground(), center, rng)
+        center = self.cutter.draw_labeled_center(case.centers(), center, rng)
         image, classes = self.cutter.cut_image(image_hu, center), self.cutter.cut_target(case.target(), center)
         view = weak_view(image, classes, config.data.patch_size, config.augmentation, self.mirror, rng)
         patch = view.image

@@ -27,5 +27,5 @@ class CaseSource(Protocol):
     def load_image(self, case_id: str) -> Volume:
         """Load the image of a case."""
 
-    def load_label(self, case_id: str) -> Volume:
-        """Load the label map of a labeled case."""
+    def load_label(self, case_id: str, revision: int | None = None) -> Volume:
+        """Load a label revision of a labeled case, the latest by default."""

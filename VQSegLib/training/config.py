@@ -73,7 +73,7 @@ class TrainingConfig(Document):
     name: str = Field(default="model", min_length=1, description="Name of the model that results.")
     description: str = ""
     parent: str | None = Field(
-        default=None, description="Model file whose weights the run starts from; null: random weights."
+        default=None, description="Model file (absolute, or relative to the run folder) to start from; null: random."
     )
     method: Annotated[AnyMethodConfig, Field(discriminator="name")]
     network: NetworkConfig

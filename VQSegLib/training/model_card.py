@@ -10,14 +10,12 @@ from VQSegLib.methods.vqseg_config import VQSegConfig
 from VQSegLib.models.card import ModelCard, ModelReference, Scores, TrainingRecord
 from VQSegLib.models.checkpoint import Model
 from VQSegLib.models.config import NetworkConfig
-from VQSegLib.training.case_source import CaseSource
 from VQSegLib.training.config import TrainingConfig
 from VQSegLib.training.splits import TrainingCases
 from VQSegLib.training.validation import ValidationScores
 
 
 def build_card(
-    project: CaseSource,
     config: TrainingConfig,
     cases: TrainingCases,
     network: NetworkConfig,
@@ -25,6 +23,7 @@ def build_card(
     command: str,
     *,
     parent: Model | None = None,
+    held_out: Scores | None = None,
 ) -> ModelCard:
     """Return the card of the weights in ``best`` (``step`` and validation Dice ``per_label``)."""
     teacher = config.method.foundation_teacher if isinstance(config.method, VQSegConfig) else None
@@ -33,7 +32,7 @@ def build_card(
         description=config.description,
         network=network,
         preprocessing=config.preprocessing,
-        labels=project.labels,
+        labels=cases.labels,
         training=TrainingRecord(
             method=config.method.name,
             command=command,
@@ -48,6 +47,7 @@ def build_card(
             teacher=teacher or "off",
         ),
         validation=_validation_scores(best["per_label"], len(cases.validation)),
+        held_out=held_out,
         parent=None if parent is None else ModelReference(name=parent.card.name, sha256=parent.sha256),
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from VQSegLib.errors import ConfigError
 from VQSegLib.labels import LabelTable
+from VQSegLib.models.card import ModelCard
 from VQSegLib.models.checkpoint import Model, load_checkpoint, read_card
 from VQSegLib.models.network import VQSegNet
 
@@ -28,17 +29,29 @@ def fill_from_parent(values: dict[str, Any]) -> None:
     parent = values.get("parent")
     if not isinstance(parent, str):
         return
+    # A relative name would later be looked for in the run folder.
+    values["parent"] = str(Path(parent).absolute())
     card = read_card(Path(parent))
     for name, section in (("network", card.network), ("preprocessing", card.preprocessing)):
         values.setdefault(name, section.model_dump(mode="json"))
 
 
-def load_parent(config: TrainingConfig, labels: LabelTable) -> Model | None:
+def read_class_order(config: TrainingConfig, run_folder: Path) -> tuple[int, ...]:
+    """Return the label values in the order of the parent's classes; empty where there is no parent.
+
+    Raises:
+        ModelFileError: The file is missing or damaged.
+    """
+    return () if config.parent is None else read_card(run_folder / config.parent).labels.values
+
+
+def load_parent(config: TrainingConfig, labels: LabelTable, run_folder: Path) -> Model | None:
     """Return the model a run starts from; None where it starts from random weights.
 
     Args:
         config: The run.
-        labels: Label table of the project.
+        labels: Label table of the run, in the order of its classes.
+        run_folder: What a relative name of the parent is relative to.
 
     Raises:
         ConfigError: Network, preprocessing or label values are not those of the run: its weights mean something else.
@@ -46,7 +59,7 @@ def load_parent(config: TrainingConfig, labels: LabelTable) -> Model | None:
     """
     if config.parent is None:
         return None
-    parent = load_checkpoint(Path(config.parent))
+    parent = load_checkpoint(run_folder / config.parent)
     wanted = config.method.adapt_network(config.network)
     # Every run makes or drops the decoder of its own image branch.
     same_network = parent.card.network.model_copy(update={"image_decoder": wanted.image_decoder}) == wanted
@@ -57,13 +70,24 @@ def load_parent(config: TrainingConfig, labels: LabelTable) -> Model | None:
                 f"'{what}' out of the configuration to take that of the model."
             )
             raise ConfigError(msg)
-    if parent.labels.values != labels.values:
-        msg = (
-            f"The model '{parent.card.name}' knows the label values {', '.join(map(str, parent.labels.values))}, the "
-            f"project has {', '.join(map(str, labels.values))}; start from a model with the project's labels."
-        )
-        raise ConfigError(msg)
+    check_labels(parent.card, labels)
     return parent
+
+
+def check_labels(parent: ModelCard, labels: LabelTable) -> None:
+    """Make sure that a parent knows the labels of a project and no others, in whatever order.
+
+    Raises:
+        ConfigError: It does not; names the first ones.
+    """
+    for knowing, asked, has in ((parent.labels, labels, "does not know"), (labels, parent.labels, "also knows")):
+        strange = [f"{label.name} ({label.value})" for label in asked.labels if label.value not in knowing.values]
+        if strange:
+            msg = (
+                f"The model '{parent.name}' {has} {', '.join(strange[:5])}, unlike the project; start from a model "
+                "with the project's labels, or from none."
+            )
+            raise ConfigError(msg)
 
 
 def start_from(network: VQSegNet, parent: Model) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from VQSegLib.box import Triple
 from VQSegLib.inference.preprocessing import normalize
 from VQSegLib.inference.window_reader import neighbor_indices
+from VQSegLib.training.case_cache import ANYWHERE
 from VQSegLib.training.config import TrainingConfig
 from VQSegLib.volume import Array
 
@@ -56,18 +57,21 @@ class PatchCutter:
             center.append(rng.integers(before, side - (inside - before) + 1))
         return np.array(center)
 
-    def draw_foreground_center(self, foreground: Array, otherwise: Array, rng: np.random.Generator) -> Array:
-        """Return a position near a voxel of a class drawn uniformly.
+    def draw_labeled_center(self, centers: Array, otherwise: Array, rng: np.random.Generator) -> Array:
+        """Return a position near a voxel of a class drawn uniformly, or anywhere a person judged.
 
         Args:
-            foreground: ``(n, 4)`` rows of class, k, j, i.
-            otherwise: What to return when the case shows no label.
+            centers: ``(n, 4)`` rows of class, k, j, i (:attr:`.CachedCase.centers_path`).
+            otherwise: Position anywhere in the case.
             rng: Source of randomness.
         """
-        classes = np.unique(foreground[:, 0])
-        if not len(classes):
+        wanted = ANYWHERE
+        if rng.random() < self.config.data.foreground_probability:
+            classes = np.unique(centers[centers[:, 0] > 0, 0])
+            wanted = rng.choice(classes) if len(classes) else ANYWHERE
+        rows = centers[centers[:, 0] == wanted, 1:]
+        if not len(rows):
             return otherwise
-        rows = foreground[foreground[:, 0] == rng.choice(classes), 1:]
         reach = np.array(self.patch_kji) // 6
         chosen: Array = rows[rng.integers(len(rows))] + rng.integers(-reach, reach + 1)
         return chosen

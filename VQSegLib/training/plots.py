@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ def save_curves(folder: Path) -> Path:
     """Draw losses, validation Dice (mean and per label) and codebook usage from the events of a run.
 
     Returns:
-        Path of ``curves.png`` in ``folder``.
+        Path of ``curves.png`` in ``folder``; there is no picture where matplotlib is not installed, as in Slicer's
+        private folder, because Slicer draws the curves itself.
     """
+    if importlib.util.find_spec("matplotlib") is None:
+        return folder / CURVES_FILE
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -12,11 +12,10 @@ from VQSegLib.errors import ConfigError, ProjectError
 from VQSegLib.project.cases import make_id
 from VQSegLib.project.folder import Project
 from VQSegLib.training.config_values import complete, load_values, set_method, set_value
+from VQSegLib.training.run_files import CONFIG_FILE
 
 if TYPE_CHECKING:
     from VQSegLib.training.config import TrainingConfig
-
-CONFIG_NAME = "config.json"
 
 
 @dataclass(frozen=True)
@@ -67,8 +66,8 @@ def build_config(project: Project, request: TrainingRequest, run_folder: Path) -
     from VQSegLib.training.parent import fill_from_parent
 
     is_plain_resume = request.resume and not (request.config or request.method or request.settings)
-    if is_plain_resume and (run_folder / CONFIG_NAME).is_file():
-        saved = run_folder / CONFIG_NAME
+    if is_plain_resume and (run_folder / CONFIG_FILE).is_file():
+        saved = run_folder / CONFIG_FILE
         return parse_document(TrainingConfig, saved.read_bytes(), str(saved), ConfigError)
     values = load_values(request.config) if request.config else {}
     if request.method is not None:

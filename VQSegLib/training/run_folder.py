@@ -7,24 +7,23 @@ from pathlib import Path
 from VQSegLib.atomic_files import write_text
 from VQSegLib.documents import parse_document
 from VQSegLib.errors import ConfigError, ProjectError
+from VQSegLib.labels import LabelTable
 from VQSegLib.models.network import compute_size_divisor
-from VQSegLib.training.case_source import CaseSource
 from VQSegLib.training.config import TrainingConfig
+from VQSegLib.training.run_files import CONFIG_FILE
+from VQSegLib.training.splits import TrainingCases, save_cases
 
-CONFIG_FILE = "config.json"
-MODEL_FILE = "model.safetensors"
 
-
-def check_config(project: CaseSource, config: TrainingConfig) -> None:
-    """Make sure that a configuration fits the project and itself.
+def check_config(labels: LabelTable, config: TrainingConfig) -> None:
+    """Make sure that a configuration fits the label table of its run and itself.
 
     Raises:
-        ConfigError: Another number of classes than the project has, or patches the network cannot take.
+        ConfigError: Another number of classes than the table has, or patches the network cannot take.
     """
-    if project.labels.num_classes != config.network.num_classes:
+    if labels.num_classes != config.network.num_classes:
         msg = (
             f"network.num_classes is {config.network.num_classes}, but the project has "
-            f"{project.labels.num_classes} classes with background; set it to {project.labels.num_classes}."
+            f"{labels.num_classes} classes with background; set it to {labels.num_classes}."
         )
         raise ConfigError(msg)
     sides, divisor = config.data.patch_size, compute_size_divisor(config.network)
@@ -60,14 +59,15 @@ def check_resumable(folder: Path, config: TrainingConfig) -> None:
         raise ConfigError(msg)
 
 
-def prepare(folder: Path, config: TrainingConfig) -> None:
-    """Make the run folder and keep the configuration in it.
+def prepare(folder: Path, config: TrainingConfig, cases: TrainingCases) -> None:
+    """Make the run folder and keep configuration and choice of cases in it.
 
     Raises:
         ProjectError: The folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        save_cases(folder, cases)
         write_text(folder / CONFIG_FILE, config.model_dump_json(indent=2))
     except OSError as exc:
         msg = f"The run folder '{folder}' cannot be written ({exc.strerror}); choose a folder you may write to."

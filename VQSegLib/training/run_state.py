@@ -11,14 +11,21 @@ import torch
 from VQSegLib.atomic_files import written_atomically
 from VQSegLib.errors import ProjectError
 
-STATE_FILE = "state.pt"
-BEST_FILE = "best.pt"
-
 
 def save_tensors(path: Path, content: dict[str, Any]) -> None:
-    """Write tensors, numbers and strings to ``path``, completely or not at all."""
-    with written_atomically(path) as temporary:
-        torch.save(content, temporary)
+    """Write tensors, numbers and strings to ``path``, completely or not at all.
+
+    Raises:
+        ProjectError: The disk is full or the folder cannot be written.
+    """
+    try:
+        with written_atomically(path, path.suffix) as temporary:
+            torch.save(content, temporary)
+    except (OSError, RuntimeError) as exc:
+        # torch tells a full disk by a RuntimeError.
+        reason = (isinstance(exc, OSError) and exc.strerror) or "the file is not whole on disk"
+        msg = f"The run cannot be kept: '{path}' cannot be written ({reason}); check free space, then resume the run."
+        raise ProjectError(msg) from exc
 
 
 def load_tensors(path: Path) -> dict[str, Any]:

@@ -13,24 +13,27 @@ import torch
 from VQSegLib.errors import Cancelled, ProjectError, VQSegError
 from VQSegLib.methods import build_method
 from VQSegLib.methods.base import Batch, StepResult
-from VQSegLib.models.checkpoint import save_checkpoint
 from VQSegLib.models.network import build_network
+from VQSegLib.project.cases import CaseRecord
 from VQSegLib.training.batches import BatchSource, build_loader
 from VQSegLib.training.case_cache import cache_cases
 from VQSegLib.training.case_source import CaseSource
 from VQSegLib.training.config import TrainingConfig
 from VQSegLib.training.distributed import agree, build_fabric
 from VQSegLib.training.events import EventLog
-from VQSegLib.training.model_card import build_card
-from VQSegLib.training.parent import load_parent, start_from
+from VQSegLib.training.finish import FinishedRun, save_model
+from VQSegLib.training.parent import load_parent, read_class_order, start_from
 from VQSegLib.training.plots import CURVES_FILE, save_curves
-from VQSegLib.training.run_folder import MODEL_FILE, check_config, check_new, check_resumable, prepare
-from VQSegLib.training.run_state import BEST_FILE, STATE_FILE, load_tensors, save_tensors
+from VQSegLib.training.run_files import BEST_FILE, CACHE_FOLDER, MODEL_FILE, STATE_FILE
+from VQSegLib.training.run_folder import check_config, check_new, check_resumable, prepare
+from VQSegLib.training.run_state import load_tensors, save_tensors
 from VQSegLib.training.schedule import build_optimizer, learning_rate
-from VQSegLib.training.splits import TrainingCases, select_cases
+from VQSegLib.training.splits import TrainingCases, load_cases, select_cases, uses_unlabeled
 from VQSegLib.training.step_average import StepAverage
 from VQSegLib.training.validation import Candidate, ValidationScores, validate
 
+_WATCHED_HELD_OUT = 4
+"""Held-out cases of the validation curve; whole scans are segmented, so more would hold up training."""
 PREDICTOR_PRECISION = {"32-true": "float32", "bf16-mixed": "bfloat16", "16-mixed": "auto"}
 
 ProgressCallback = Callable[[int, int, dict[str, float]], None]
@@ -80,19 +83,19 @@ class Trainer:
         cancelled: Callable[[], bool] | None = None,
         cache: Path | None = None,
     ) -> None:
-        check_config(project, config)
         if resume:
             check_resumable(output, config)
         else:
             check_new(output)
         self.project, self.config, self.output, self.command = project, config, output, command
-        self.cache = cache or output / "cache"
+        self.cache = cache or output / CACHE_FOLDER
         self.on_progress, self.cancelled = on_progress, cancelled or (lambda: False)
-        self.cases: TrainingCases = select_cases(project, uses_unlabeled=config.method.uses_unlabeled)
+        self.cases = load_cases(project, output) if resume else self._select_cases()
+        check_config(self.cases.labels, config)
         self.fabric = build_fabric(config.device)
         torch.manual_seed(config.seed)
         network = build_network(config.method.adapt_network(config.network))
-        self.parent = load_parent(config, project.labels)
+        self.parent = load_parent(config, self.cases.labels, output)
         if self.parent is not None:
             start_from(network, self.parent)
         self.method = build_method(config.method, network, config.preprocessing, config.max_steps)
@@ -113,7 +116,7 @@ class Trainer:
             VQSegError: Loss or gradient is no longer finite.
         """
         if self.fabric.is_global_zero:
-            prepare(self.output, self.config)
+            prepare(self.output, self.config, self.cases)
         self.fabric.barrier()
         source = self._batch_source()
         log = EventLog(self.output, self.step) if self.fabric.is_global_zero else None
@@ -131,18 +134,20 @@ class Trainer:
                 self._validate(log)
         return self._finish()
 
+    def _select_cases(self) -> TrainingCases:
+        order = read_class_order(self.config, self.output)
+        return select_cases(self.project, uses_unlabeled=uses_unlabeled(self.config), class_order=order)
+
     def _batch_source(self) -> BatchSource:
         """Return the cached cases; the first process prepares them, the others wait and find them."""
-        folder, preprocessing = self.cache, self.config.preprocessing
-        alone = self.fabric.world_size == 1
+        labels, preprocessing = self.cases.labels, self.config.preprocessing
+        on_case = (lambda _: self._stop_if_cancelled()) if self.fabric.world_size == 1 else None
         with self.fabric.rank_zero_first():
             labeled, unlabeled = (
-                cache_cases(
-                    self.project, cases, preprocessing, folder, (lambda _: self._stop_if_cancelled()) if alone else None
-                )
+                cache_cases(self.project, cases, labels, preprocessing, self.cache, on_case)
                 for cases in (self.cases.labeled, self.cases.unlabeled)
             )
-        return BatchSource(labeled, unlabeled, self.project.labels, self.config, self.fabric.global_rank)
+        return BatchSource(labeled, unlabeled, labels, self.config, self.fabric.global_rank)
 
     def _train_step(self, batch: Batch) -> tuple[StepResult, float]:
         """Take one optimizer step and move the teacher."""
@@ -191,25 +196,33 @@ class Trainer:
     def _score_and_keep(self, log: EventLog) -> None:
         if not self.cases.validation:
             self._keep_best(ValidationScores({}))
+        if not self.watched:
             return
         started = time.perf_counter()
         scores = self._score()
         per_label = {name: None if math.isnan(value) else value for name, value in scores.per_label.items()}
-        seconds = time.perf_counter() - started
-        log.write("validation", self.step, {"dice": scores.mean, "dice_per_label": per_label, "seconds": seconds})
+        seconds, split = time.perf_counter() - started, str(self.watched[0].split)
+        log.write(
+            "validation",
+            self.step,
+            {"dice": scores.mean, "dice_per_label": per_label, "seconds": seconds, "split": split},
+        )
         self._report({"dice": scores.mean})
         # NaN, when no validation case shows any label, selects nothing: then the last weights are kept.
-        if scores.mean > self.best_dice or not math.isfinite(self.best_dice):
+        if self.cases.validation and (scores.mean > self.best_dice or not math.isfinite(self.best_dice)):
             self._keep_best(scores)
+
+    @property
+    def watched(self) -> tuple[CaseRecord, ...]:
+        """Cases of the validation curve: held-out ones, which choose nothing, where there are no others."""
+        return self.cases.validation or self.cases.held_out[:_WATCHED_HELD_OUT]
 
     def _score(self) -> ValidationScores:
         network = self.method.inference_network()
-        candidate = Candidate(network, network.config, self.config.preprocessing, self.project.labels)
+        candidate = Candidate(network, network.config, self.config.preprocessing, self.cases.labels)
         precision = PREDICTOR_PRECISION[self.config.device.precision]
         try:
-            return validate(
-                self.project, self.cases.validation, candidate, str(self.fabric.device), precision, self.cancelled
-            )
+            return validate(self.project, self.watched, candidate, str(self.fabric.device), precision, self.cancelled)
         finally:
             # The predictor goes over to the CPU when the device's memory is short.
             network.to(self.fabric.device)
@@ -233,6 +246,9 @@ class Trainer:
         save_tensors(self.output / STATE_FILE, state)
 
     def _load_state(self) -> None:
+        # Stopped before its first state, a run begins again; it takes the same course.
+        if not (self.output / STATE_FILE).exists():
+            return
         state = load_tensors(self.output / STATE_FILE)
         try:
             self.method.load_state_dict(state["method"])
@@ -267,9 +283,7 @@ class Trainer:
             best = load_tensors(self.output / BEST_FILE)
             network = self.method.inference_network()
             network.load_state_dict(best["weights"])
-            card = build_card(
-                self.project, self.config, self.cases, network.config, best, self.command, parent=self.parent
-            )
-            save_checkpoint(path, network, card)
+            run = FinishedRun(self.config, self.cases, network, best, self.parent, self.command)
+            save_model(path, self.project, run, device=str(self.fabric.device), cancelled=self.cancelled)
         self.fabric.barrier()
         return TrainingResult(path, self.best_step, self.best_dice, self.output / CURVES_FILE)

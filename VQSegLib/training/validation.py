@@ -15,6 +15,7 @@ from VQSegLib.models.config import NetworkConfig, PreprocessingConfig
 from VQSegLib.models.network import VQSegNet
 from VQSegLib.project.cases import CaseRecord
 from VQSegLib.training.case_source import CaseSource
+from VQSegLib.training.judged import load_judged
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,11 @@ def validate(
     precision: str,
     cancelled: Callable[[], bool] | None = None,
 ) -> ValidationScores:
-    """Predict every validation case in its own geometry and score it.
+    """Predict every case in its own geometry and score what a person judged of it.
 
     Args:
-        project: CaseSource of the cases.
-        records: Labeled cases of the validation split.
+        project: Project of the cases.
+        records: Labeled cases.
         candidate: Network to score.
         device: Device of the predictor.
         precision: Precision of the predictor.
@@ -61,10 +62,11 @@ def validate(
     predictor = Predictor(candidate, device=device, precision=precision)
     scores: dict[str, list[float]] = {label.name: [] for label in candidate.labels.labels}
     for record in records:
-        predicted = predictor.predict(project.load_image(record.case_id), cancelled=cancelled).label_map.array
-        reference = project.load_label(record.case_id).array
-        for label in candidate.labels.labels:
-            scores[label.name].append(dice(predicted == label.value, reference == label.value))
+        predicted = predictor.predict(project.load_image(record.case_id), cancelled=cancelled).label_map
+        judged = load_judged(project, record, candidate.labels)
+        prediction, reference = judged.limit(predicted).array, judged.reference.array
+        for label in () if judged.labels is None else judged.labels.labels:
+            scores[label.name].append(dice(prediction == label.value, reference == label.value))
     return ValidationScores({name: _mean_of_numbers(values) for name, values in scores.items()})
 
 

@@ -16,7 +16,9 @@ from VQSegLib.models.card import INTENDED_USE
 from VQSegLib.service import Service
 from VQSegLib.wire import PROTOCOL, WireArray
 from VQSegLib.worker.arrays import Params, to_numpy
+from VQSegLib.worker.case_requests import CaseRequests
 from VQSegLib.worker.project_requests import ProjectRequests
+from VQSegLib.worker.run_requests import RunRequests
 from VQSegLib.worker.scan_requests import Answer, ScanRequests
 from VQSegLib.worker.volumes import ReceivedVolume, VolumeStore
 
@@ -99,10 +101,10 @@ class Requests:
             "volume/close": self._close_volume,
         }
         self.long = ScanRequests(service, self._volumes).long
-        projects = ProjectRequests(service, self._volumes)
-        self.quick.update(projects.quick)
-        self.long.update(projects.long)
-        self.background = projects.background
+        projects, cases, runs = ProjectRequests(service), CaseRequests(service, self._volumes), RunRequests(service)
+        self.quick.update({**projects.quick, **cases.quick, **runs.quick})
+        self.long.update(cases.long)
+        self.background = {**projects.background, **cases.background, **runs.background}
 
     def names(self) -> list[str]:
         """Return the names of all methods."""

@@ -1,0 +1,167 @@
+"""What is found out before a run begins; the process itself is not started here."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from VQSegLib.errors import ConfigError, ProjectError, UserError
+from VQSegLib.models.checkpoint import load_checkpoint, save_checkpoint
+from VQSegLib.project.document import add_label
+from VQSegLib.project.folder import Project
+from VQSegLib.run_service import RunWish
+from VQSegLib.runs import start as start_module
+from VQSegLib.runs.documents import RunState
+from VQSegLib.runs.presets import PRESETS, Wish
+from VQSegLib.runs.start import RunRequest, plan_run, start_run
+from VQSegLib.service import Service
+
+
+@pytest.fixture(autouse=True)
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Note what would be started; this test's own process stands for it."""
+    commands: list[list[str]] = []
+
+    def start(arguments: list[str], _log: Path) -> psutil.Process:
+        commands.append(arguments)
+        return psutil.Process()
+
+    monkeypatch.setattr(start_module, "start_detached", start)
+    return commands
+
+
+def plan(project: Project, parent: Path | None, **wish: object) -> start_module.PlannedRun:
+    return plan_run(project, RunRequest(parent, Wish(**wish)))
+
+
+def test_the_configuration_is_the_parents_made_gentler(project: Project, parent: Path) -> None:
+    config = plan(project, parent, preset="quick").config
+    card = load_checkpoint(parent).card
+    assert (config.network, config.preprocessing) == (card.network, card.preprocessing)
+    assert config.method.name == "vqseg"
+    assert config.method.code_perturbation.refresh_steps == 10
+    assert config.optimizer.learning_rate == pytest.approx(0.02 / 4)
+    assert config.data.patch_size == (8, 12, 12)
+    assert (config.max_steps, config.validation_interval) == (PRESETS["quick"].steps, 20)
+
+
+def test_without_unlabeled_scans_only_the_labeled_ones_are_used_and_that_is_said(
+    project: Project, parent: Path
+) -> None:
+    for record in project.cases(state="unlabeled"):
+        project.remove_case(record.case_id)
+    planned = plan(project, parent)
+    assert planned.cases.unlabeled == ()
+    assert not planned.config.method.needs_unlabeled(planned.config.max_steps - 1, planned.config.max_steps)
+    assert "labeled scans only" in planned.notes[0]
+
+
+def test_supervised_fine_tuning_of_a_network_with_codes_keeps_its_codes(project: Project, parent: Path) -> None:
+    planned = plan(project, parent, method="supervised")
+    assert planned.cases.unlabeled == ()
+    assert planned.config.network.quantizer is not None
+
+
+def test_a_network_without_codes_is_fine_tuned_supervised(project: Project, parent: Path, tmp_path: Path) -> None:
+    from VQSegLib.models.network import build_network
+
+    card = load_checkpoint(parent).card
+    network = card.network.model_copy(update={"quantizer": None})
+    plain = card.model_copy(update={"network": network, "training": None})
+    save_checkpoint(tmp_path / "plain.safetensors", build_network(network), plain)
+    assert plan(project, tmp_path / "plain.safetensors").config.method.name == "supervised"
+    with pytest.raises(ConfigError, match="has no codebook"):
+        plan(project, tmp_path / "plain.safetensors", method="vqseg")
+
+
+def test_a_run_from_nothing_needs_no_parent(project: Project) -> None:
+    planned = plan(project, None)
+    assert (planned.parent, planned.config.parent) == (None, None)
+    assert planned.config.network.num_classes == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda p: [p.remove_case(r.case_id) for r in p.cases(state="queued")], "no labeled case to train on"),
+        (lambda p: p.change_document(lambda it: add_label(it, "Eye")), r"does not know Eye \(\d+\)"),
+    ],
+    ids=["nothing labeled", "label the parent does not know"],
+)
+def test_what_keeps_a_run_from_starting_is_one_sentence_and_leaves_nothing(
+    project: Project, parent: Path, change: Callable[[Project], object], words: str
+) -> None:
+    change(project)
+    with pytest.raises(UserError, match=words):
+        start_run(project, RunRequest(parent))
+    assert not list((project.path / "runs").iterdir())
+    assert not project.models.list()
+
+
+def test_a_full_disk_is_told_before_anything_is_written(
+    project: Project, parent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=5_000_000))
+    with pytest.raises(ProjectError, match=r"needs about 0\.\d GB .* 0\.0 GB are free"):
+        start_run(project, RunRequest(parent))
+    assert not list((project.path / "runs").iterdir())
+
+
+def test_an_unknown_preset_is_refused(project: Project, parent: Path) -> None:
+    with pytest.raises(ConfigError, match="choose one of quick, standard, thorough"):
+        plan(project, parent, preset="forever")
+
+
+def test_a_started_run_is_found_and_keeps_others_out(project: Project, parent: Path, started: list[list[str]]) -> None:
+    run, notes = start_run(project, RunRequest(parent, asked_by="Dr. Ö"))
+    assert run.summarize().state == RunState.RUNNING
+    assert started == [["-m", "VQSegLib.runs", str(project.path), run.path.name]]
+    assert "you will decide" in notes[-1]
+    assert project.models.path(run.spec.parent_id).is_file()
+    assert run.spec.asked_by == "Dr. Ö"
+    assert str(project.path) not in (run.path / "config.json").read_text(encoding="utf-8")
+    with pytest.raises(ProjectError, match="is under way"):
+        start_run(project, RunRequest(parent))
+
+
+def test_a_run_that_cannot_be_started_leaves_nothing(
+    project: Project, parent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        msg = "The run could not be started."
+        raise ProjectError(msg)
+
+    monkeypatch.setattr(start_module, "start_detached", fail)
+    with pytest.raises(ProjectError):
+        start_run(project, RunRequest(parent))
+    assert not list((project.path / "runs").iterdir())
+
+
+def test_inside_a_scheduler_the_end_of_the_job_is_announced(
+    project: Project, parent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "77")
+    assert "inside a job of Slurm" in plan(project, parent).notes[-1]
+
+
+def test_without_a_parent_the_model_in_use_is_taken_or_asked_for(project: Project, parent: Path) -> None:
+    service = Service()
+    assert "No model is in use" in str(service.plan_run(project.path, RunWish()).problem)
+    model_id = project.models.add(parent)
+    project.models.promote(model_id, rule="test")
+    found = service.plan_run(project.path, RunWish())
+    assert (found.problem, found.parent_id, found.labeled, found.unlabeled) == (None, model_id, 2, 1)
+
+
+def test_presets_are_estimated_from_steps_taken_on_this_machine(project: Project, parent: Path) -> None:
+    service, wish = Service(), RunWish(parent=str(parent))
+    assert [one.seconds for one in service.plan_run(project.path, wish).presets] == [None] * 3
+    measured = service.plan_run(project.path, wish, is_measured=True).presets
+    assert all(one.seconds and one.seconds > 0 for one in measured)
+    assert measured[2].seconds == pytest.approx(measured[0].seconds * measured[2].steps / measured[0].steps)
+    assert service.plan_run(project.path, wish).presets == measured

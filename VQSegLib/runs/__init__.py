@@ -1,0 +1,1 @@
+"""Training runs in the background: a process of its own each, found again from its folder."""
