@@ -1,6 +1,5 @@
 # Every target does its own set-up; nothing has to be installed by hand but Python 3.11-3.13 with venv.
 #   make demo         segment a real CT with the shipped model
-#   make demo-loop    correct scans, queue them, fine-tune a weak model and compare
 #   make test         style, types and the default test suite
 #   make test-slow    all tests
 # CUDA=1 installs torch's CUDA build; PYTHON=/path/to/python chooses the interpreter.
@@ -11,13 +10,10 @@ PYTEST_ARGUMENTS ?=
 export CUDA ?= 0
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo demo-loop test test-slow lint setup-demo setup-test
+.PHONY: demo test test-slow lint setup-demo setup-test
 
 demo: setup-demo
 	@$(VENV_BIN)/vqseg demo --output demo-output --overwrite
-
-demo-loop: setup-demo
-	@$(VENV_BIN)/vqseg demo --loop --output "demo-loop-$$(date +%Y%m%d-%H%M%S)"
 
 test: lint
 	$(VENV_BIN)/python -m pytest $(PYTEST_ARGUMENTS)

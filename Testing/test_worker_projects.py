@@ -232,7 +232,7 @@ def test_folder_of_scans_is_added_in_the_background(worker: BlockingClient, proj
 
 
 def test_scans_are_added_while_a_long_request_runs(worker: BlockingClient, project: str, tiny_model: Path) -> None:
-    scan = send(worker, np.zeros((400, 64, 64), np.int16))
+    scan = send(worker, np.zeros((200, 64, 64), np.int16))
     long = worker.start("segment", {"volume": scan, "model": str(tiny_model), "device": "cpu"})
     added = worker.request("cases/add", {"project": project, "volume": send(worker, draw(8))})
     assert added["case"]["state"] == "unlabeled"

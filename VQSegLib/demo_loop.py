@@ -148,7 +148,10 @@ def _draw(service: Service, project: Path, folder: Path, output: Path, summary: 
 def _find_files() -> Path:
     folder = resources_folder() / "demo" / "loop"
     if not (folder / "weak.safetensors").is_file():
-        msg = f"The files of this demo are missing in '{folder}'; run it from a complete copy of the repository."
+        msg = (
+            f"This demo needs a weak model and scans it has not seen in '{folder}', which do not ship yet; "
+            "`vqseg demo` segments a scan with the shipped model."
+        )
         raise UserError(msg)
     return folder
 

@@ -28,7 +28,18 @@ FOLDER = ROOT / "Resources" / "engine"
 SOURCES = [ROOT / "requirements" / "constraints.txt", ROOT / "requirements" / "torch.txt"]
 PYTHONS = ("3.11", "3.12", "3.13")
 TORCH_INDEX = "https://download.pytorch.org/whl/"
-IMPORTS = ("numpy", "scipy.ndimage", "SimpleITK", "torch", "monai", "safetensors", "pydantic", "typer", "filelock")
+IMPORTS = (
+    "numpy",
+    "scipy.ndimage",
+    "SimpleITK",
+    "torch",
+    "monai",
+    "safetensors",
+    "pydantic",
+    "typer",
+    "filelock",
+    "lightning_fabric",
+)
 ENGINE_IMPORTS = ("psutil", "VQSegLib.cli", "VQSegLib.service")
 LINUX_WHEELS = ["manylinux2014_x86_64", *(f"manylinux_2_{minor}_x86_64" for minor in range(5, 29)), "linux_x86_64"]
 MAC_WHEELS = [f"macosx_{major}_0_{kind}" for major in range(11, 15) for kind in ("arm64", "universal2")]
@@ -110,7 +121,7 @@ def find_torch_pins(platform_tag: str, names: set[str]) -> list[str]:
     """Return torch and what it needs beyond the common packages: NVIDIA's libraries, on Linux."""
     if not platform_tag.startswith("linux"):  # pip judges conditions such as `platform_system` by where it runs
         return pins_of({"torch"})
-    report = ask_pip(platform_tag, "3.12", [*pins_of(names)], with_dependencies=True)
+    report = ask_pip(platform_tag, "3.12", pins_of({"torch"}), with_dependencies=True)
     return sorted(f"{name}=={version}" for name, version, _ in report if name not in names or name == "torch")
 
 

@@ -32,8 +32,9 @@ def model(tiny_model: Path) -> Model:
 
 @pytest.fixture(scope="session")
 def ct() -> Volume:
-    """A real CT."""
-    return load_volume(ROOT / "Testing" / "data" / "ct-64.nrrd")
+    """The first slices of a real CT."""
+    whole = load_volume(ROOT / "Testing" / "data" / "ct-64.nrrd")
+    return Volume(whole.array[:16], whole.affine_ijk_to_ras)
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def project(tmp_path: Path, tiny_labels: LabelTable, ct: Volume) -> Project:
     """One labeled scan, one that looks nearly the same, one of noise, one excluded, one held out."""
     made = Project.create(tmp_path / "project", tiny_labels)
     label = np.zeros(ct.shape_kji, np.uint8)
-    label[20:30, 20:30, 20:30] = 2
+    label[5:9, 20:30, 20:30] = 2
     made.add_case(ct, ct.with_array(label))
     made.add_case(ct.with_array(ct.array + 1), None)
     noise = np.random.default_rng(0).integers(-1000, 1000, ct.shape_kji, dtype=np.int16)

@@ -37,10 +37,11 @@ def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(main_module, "lower_priority", lambda: None)
     monkeypatch.setattr(trainer_module, "save_curves", lambda folder: folder)
     before, logger = signal.getsignal(signal.SIGTERM), logging.getLogger("VQSegLib")
-    handlers = logger.handlers, logger.propagate
+    handlers, level = (logger.handlers, logger.propagate), logger.level
     yield
     signal.signal(signal.SIGTERM, before)
     logger.handlers, logger.propagate = handlers
+    logger.setLevel(level)
 
 
 @pytest.fixture

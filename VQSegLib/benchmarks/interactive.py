@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from VQSegLib.benchmarks.machine import describe_machine
-from VQSegLib.benchmarks.report import Bound, Figure, Ratio, Report
+from VQSegLib.benchmarks.report import Bound, Figure, Line, Ratio, Report
 from VQSegLib.benchmarks.scans import enlarge, load_demo_label_map, load_demo_scan
 from VQSegLib.benchmarks.worker_session import WorkerSession, measure_way_back
 from VQSegLib.box import Triple
@@ -26,7 +26,7 @@ _UNCERTAINTY_GOAL, _TRANSFER_GOAL_SECONDS, _CANCEL_GOAL_SECONDS = 2.0, 0.3, 1.0
 _CORRECTED_SLICES, _SLICES_APART = 3, 10
 
 OnStage = Callable[[float, str, float | None], None]
-Lines = list[Figure | Ratio | Bound]
+Lines = list[Line]
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import psutil
 import torch
 
 from VQSegLib.documents import Document
 
+ClockName = Literal["wall", "processor"]
+CLOCKS: dict[ClockName, Callable[[], float]] = {"wall": time.perf_counter, "processor": time.process_time}
+"""Clocks by name. That of the processor counts what this process computes: on one thread, other work on the machine
+hardly changes it. It tells nothing of several threads, which spin while they wait, and nothing of a GPU."""
 _SIDES = {"cpu": 2048, "cuda": 8192}
 _SECONDS = 0.5
 
@@ -71,19 +77,38 @@ def describe_machine(device: torch.device) -> Machine:
     )
 
 
-def measure_matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """Return GFLOP/s of the best of many square matrix products: the peak other figures are compared with."""
+def measure_matrix_rate(device: torch.device, dtype: torch.dtype, clock: Callable[[], float]) -> float:
+    """Return GFLOP/s of the best of many square matrix products: the peak other figures are compared with.
+
+    Args:
+        device: Where to multiply.
+        dtype: Type of the matrices.
+        clock: One of :data:`CLOCKS`.
+    """
     side = _SIDES[device.type]
     left, right = (torch.rand(side, side, device=device).to(dtype) for _ in range(2))
     left @ right
     best, ends = float("inf"), time.perf_counter() + _SECONDS
     while time.perf_counter() < ends:
         synchronize(device)
-        began = time.perf_counter()
+        began = clock()
         left @ right
         synchronize(device)
-        best = min(best, time.perf_counter() - began)
+        best = min(best, clock() - began)
     return 2 * side**3 / best / 1e9
+
+
+def measure_peak_gib(device: torch.device) -> float:
+    """Return the most memory that this process has held: on a GPU that of its tensors there, else its resident size."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    info = psutil.Process().memory_info()
+    if hasattr(info, "peak_wset"):  # Windows
+        return int(info.peak_wset) / 2**30
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 
 
 def synchronize(device: torch.device) -> None:

@@ -13,9 +13,9 @@ class Figure(Document):
 
     Attributes:
         name: What was measured.
-        unit: "s", "GiB", "GFLOP/s", "%" or "" for a count.
+        unit: "s", "GiB", "%" or "" for a count.
         values: One per repetition, in the order they were measured.
-        best: The smallest time or memory, the largest rate: other work on the machine only makes figures worse.
+        best: The smallest time or memory, the largest share: other work on the machine only makes figures worse.
     """
 
     name: str
@@ -24,9 +24,9 @@ class Figure(Document):
     best: float
 
     @classmethod
-    def of(cls, name: str, values: Sequence[float], unit: str = "s") -> Figure:
+    def of(cls, name: str, values: Sequence[float], unit: str = "s", *, largest_is_best: bool = False) -> Figure:
         """Return the figure of repeated measurements."""
-        best = max(values) if unit.endswith("/s") else min(values)
+        best = max(values) if largest_is_best else min(values)
         return cls(name=name, unit=unit, values=tuple(values), best=best)
 
     def __str__(self) -> str:
@@ -109,6 +109,9 @@ class Bound(Document):
         return f"{self.figure}{_show_goal(self.goal, self.is_reached)}"
 
 
+Line = str | Figure | Ratio | Bound
+
+
 class Report(Document):
     """Everything one benchmark found.
 
@@ -116,20 +119,21 @@ class Report(Document):
         benchmark: Its name.
         command: Command line that repeats it.
         machine: Where it ran.
-        lines: Figures, ratios and bounds in the order they are to be read.
+        lines: Headings, figures, ratios and bounds in the order they are to be read.
         notes: Sentences about what was left out or did not go as planned.
     """
 
     benchmark: str
     command: str
     machine: Machine
-    lines: tuple[Figure | Ratio | Bound, ...]
+    lines: tuple[Line, ...]
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Text for people."""
         heading = f"{self.command}\n{self.machine}\n"
-        return "\n".join([heading, *map(str, self.lines), *self.notes])
+        lines = (f"\n{line}" if isinstance(line, str) else str(line) for line in self.lines)
+        return "\n".join([heading, *lines, *self.notes])
 
 
 def _show(value: float, unit: str) -> str:

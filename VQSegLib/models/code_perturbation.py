@@ -19,6 +19,8 @@ from VQSegLib.documents import Document
 
 _CALIBRATION_CODES = 512
 _BISECTIONS = 40
+_LEAST_TAKEN = 1 / 16
+"""Share of proposed replacements below which computing the law is cheaper than proposing again."""
 _MAX_ENTRIES = 1 << 23
 """Entries of the code-by-code law computed at once (64 MiB in float64)."""
 
@@ -122,6 +124,43 @@ def measure_perturbation(before: Tensor, after: Tensor, codes: Tensor) -> Pertur
 
 
 def _draw_replacements(
+    tokens: Tensor, codes: Tensor, config: CodePerturbationConfig, temperature: float, generator: torch.Generator | None
+) -> Tensor:
+    """Draw one replacement per token."""
+    if config.top_m is not None and config.top_m < codes.shape[0] - 1:
+        return _draw_from_laws(tokens, codes, config, temperature, generator)
+    drawn, left = _draw_by_rejection(tokens, codes, config, temperature, generator)
+    if left.numel():
+        drawn[left] = _draw_from_laws(tokens[left], codes, config, temperature, generator)
+    return drawn
+
+
+def _draw_by_rejection(
+    tokens: Tensor, codes: Tensor, config: CodePerturbationConfig, temperature: float, generator: torch.Generator | None
+) -> tuple[Tensor, Tensor]:
+    """Draw among all codes without computing their law; also return which tokens are left without a replacement.
+
+    A code drawn uniformly is taken with probability ``exp(-d / T)``, which gives exactly the law of those taken (von
+    Neumann 1951). Only where the law is wide is that likely: the release's ``T = 1`` takes every second one.
+    """
+    drawn, left = tokens.clone(), torch.arange(tokens.numel(), device=tokens.device)
+    taken_share = 1.0
+    while left.numel() and taken_share >= _LEAST_TAKEN:
+        own = tokens[left]
+        proposed = torch.randint(codes.shape[0] - 1, own.shape, generator=generator, device=own.device)
+        proposed += proposed >= own  # every code but the own one
+        distances = (codes[own].float() - codes[proposed].float()).square().sum(1)
+        if config.distance != "squared":
+            distances = distances.sqrt()
+        uniform = torch.rand(own.shape, generator=generator, device=own.device)
+        is_taken = uniform < (-distances / temperature).exp()
+        drawn[left[is_taken]] = proposed[is_taken]
+        taken_share = float(is_taken.float().mean())
+        left = left[~is_taken]
+    return drawn, left
+
+
+def _draw_from_laws(
     tokens: Tensor, codes: Tensor, config: CodePerturbationConfig, temperature: float, generator: torch.Generator | None
 ) -> Tensor:
     """Draw one replacement per token: one law per distinct code, sampled by inverting its cumulative sum."""

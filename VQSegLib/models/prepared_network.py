@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from VQSegLib.models.code_lookup import CodeLookup
 from VQSegLib.models.coded_network import CodedNetwork
+from VQSegLib.models.folded_layers import to_channels_last
 from VQSegLib.models.network import VQSegNet
 from VQSegLib.models.precision import autocasting
 from VQSegLib.models.prepared_conv import PreparedConvNet, can_prepare
@@ -42,20 +44,25 @@ class _Plain:
 
 
 class _PreparedModules(CodedNetwork):
-    """The modules of a network as they are, with the codes computed once."""
+    """The modules of a network with their weights in one type and the codes computed once."""
 
     def __init__(self, network: VQSegNet, dtype: torch.dtype) -> None:
-        self._network, self._dtype = network, dtype
-        self.lookup = None if network.quantizer is None else CodeLookup(network.quantizer, torch.float32)
+        self._dtype = dtype
+        encoder, decoder = network.encoder, network.segmentation_decoder
+        if dtype != torch.float32:
+            # Autocast would convert every weight in every pass.
+            encoder, decoder = (copy.deepcopy(module).to(dtype) for module in (encoder, decoder))
+        self._encoder, self._decoder = encoder, decoder
+        self.lookup = None if network.quantizer is None else CodeLookup(network.quantizer, dtype)
 
     def encode(self, images: Tensor) -> list[Tensor]:
-        with autocasting(images.device, self._dtype):
-            return self._network.encode(images)
+        features: list[Tensor] = self._encoder(to_channels_last(images.to(self._dtype)))
+        return features
 
     def share(self, features: Sequence[Tensor]) -> list[Tensor | None]:
         return list(features[:-1])
 
     def decode(self, shared: Sequence[Tensor | None], coarsest: Tensor, size: Sequence[int]) -> Tensor:
         features = [one for one in shared if one is not None]
-        with autocasting(coarsest.device, self._dtype):
-            return self._network.decode([*features, coarsest], coarsest, size)
+        logits: Tensor = self._decoder([*features, coarsest], size)
+        return logits

@@ -11,9 +11,9 @@ from VQSegLib.models.checkpoint import load_checkpoint
 from VQSegLib.models.model_file import parse_card, read_header
 from VQSegLib.project.cases import CaseRecord, CaseState, Split
 from VQSegLib.project.folder import Project
-from VQSegLib.training.comparison import compare_scores
 from VQSegLib.training.figures import ComparedModel, Comparison
 from VQSegLib.training.held_out_scores import HeldOutScore, ScoreStore, score_case
+from VQSegLib.training.model_comparison import compare_scores
 from VQSegLib.training.rule import RULE, describe_bias, judge
 
 

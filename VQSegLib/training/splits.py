@@ -60,7 +60,7 @@ def select_cases(project: CaseSource, *, uses_unlabeled: bool, class_order: tupl
     """Return the cases of a run, in an order that depends on their voxels and not on their random ids.
 
     Args:
-        project: Project.
+        project: Where the cases come from.
         uses_unlabeled: Whether the method learns from unlabeled scans, too.
         class_order: Label values in the order of a parent's classes, if there is one.
 

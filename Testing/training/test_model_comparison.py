@@ -13,8 +13,8 @@ from VQSegLib.evaluation.evaluate import evaluate_arrays
 from VQSegLib.labels import LabelTable
 from VQSegLib.project.folder import Project
 from VQSegLib.project.review import Review
-from VQSegLib.training.comparison import bootstrap_interval, compare_scores
 from VQSegLib.training.held_out_scores import HeldOutScore
+from VQSegLib.training.model_comparison import bootstrap_interval, compare_scores
 
 CUBE = np.zeros((6, 8, 8), dtype=np.uint8)
 
