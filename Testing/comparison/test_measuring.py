@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -21,6 +22,17 @@ def test_the_peak_is_seen_although_it_is_over() -> None:
         del block
         time.sleep(0.1)
     assert 150 < memory.megabytes < 400
+
+
+@pytest.mark.skipif(torch.cuda.is_available() or sys.platform != "linux", reason="glibc only")
+def test_a_second_run_needs_as_much_as_the_first() -> None:
+    layer, found = torch.nn.Conv2d(8, 32, 3), []
+    for _ in range(3):
+        with PeakMemory() as memory:
+            for _ in range(4):
+                layer(torch.zeros(8, 8, 96, 96)).square().sum().backward()
+        found.append(memory.megabytes)
+    assert min(found[1:]) > 0.3 * max(found)
 
 
 def test_seconds_are_the_median_of_the_logged_ones(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from VQSegLib.models import folded_layers
+from VQSegLib.models.backbone_config import UNetEncoderConfig, VNetEncoderConfig
 from VQSegLib.models.coded_network import CodedNetwork
 from VQSegLib.models.config import ConvEncoderConfig, Dinov2EncoderConfig, NetworkConfig, QuantizerConfig
 from VQSegLib.models.network import build_network
@@ -29,6 +30,8 @@ NETWORKS = [
     (2, conv(2), {"quantizer": QuantizerConfig(kind="ema", codebook_size=8, code_dim=4)}),
     (2, ConvEncoderConfig(channels=(8, 8), strides=((2, 2), (2, 2))), {}),
     (2, SMALL_VIT, {}),
+    (3, VNetEncoderConfig(channels=(8, 16), convolutions=(1, 2)), {}),
+    (2, UNetEncoderConfig(channels=(8, 16), dropout=(0.1, 0.5)), {"quantizer": None}),
 ]
 
 

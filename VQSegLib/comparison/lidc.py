@@ -31,7 +31,7 @@ _NOTE = (
 _DEFAULTS = {
     "network": {"spatial_dims": 2, "encoder": {"kind": "unet"}, "quantizer": {"codebook_size": 1024, "code_dim": 64}},
     "preprocessing": {"mean": [0.5], "std": [0.25]},
-    "data": {"patch_size": [96, 96], "batch_labeled": 8, "batch_unlabeled": 8},
+    "data": {"patch_size": [96, 96], "batch_labeled": 4, "batch_unlabeled": 4},
 }
 
 
