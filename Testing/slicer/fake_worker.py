@@ -75,6 +75,8 @@ class Worker(FakeProjects):
                 self.cancelled.add(message.params["id"])
         elif message.method in ("segment", "uncertainty", "refine"):
             threading.Thread(target=self.work, args=(message,), daemon=True).start()
+        elif hasattr(self, "answer_" + message.method.replace("/", "_")):
+            threading.Thread(target=self.work_on_project, args=(message,), daemon=True).start()
         else:
             answer = getattr(self, message.method.replace("/", "_"), None)
             self.send(answer(message) if answer else Failure(message.id, -32601, "Unknown."))
@@ -116,11 +118,15 @@ class Worker(FakeProjects):
     def volume_open(self, request: Request) -> Result:
         """Make room for a scan."""
         geometry = request.params["geometry"]
-        self.opened += 1
-        name = f"volume-{self.opened}"
-        self.volumes[name] = np.zeros(geometry["shape_kji"], request.params["dtype"])
+        name = self.open_volume(np.zeros(geometry["shape_kji"], request.params["dtype"]))
         print("opened", name, geometry["shape_kji"], file=sys.stderr, flush=True)
         return Result(request.id, {"volume": name})
+
+    def open_volume(self, array: np.ndarray) -> str:
+        """Keep a scan; return its name."""
+        self.opened += 1
+        self.volumes[f"volume-{self.opened}"] = array
+        return f"volume-{self.opened}"
 
     def volume_slab(self, request: Request) -> Result:
         """Take slices."""
