@@ -17,7 +17,6 @@ from VQSegLib.models.vector_quantizer import (
     SimVQ,
     VectorQuantizer,
     build_quantizer,
-    lowest_columns,
     nearest_codes,
     straight_through,
 )
@@ -237,18 +236,3 @@ def test_the_ema_codebook_gets_no_gradient_and_only_the_commitment_loss_counts()
     result.commitment_loss.backward()
     assert z.grad is not None
     assert not list(quantizer.parameters())
-
-
-@pytest.mark.parametrize("columns", [7, 256, 1024, 1000])
-@pytest.mark.parametrize("count", [1, 3])
-def test_the_lowest_columns_are_found_by_blocks_as_without(columns, count):
-    torch.manual_seed(0)
-    scores = torch.randn(20, columns)
-    expected = scores.sort(dim=1, stable=True).indices[:, :count]
-    assert torch.equal(lowest_columns(scores, count), expected)
-
-
-def test_of_equal_scores_the_first_one_counts():
-    scores = torch.zeros(3, 1024)
-    scores[:, [700, 130, 131]] = -1.0
-    assert lowest_columns(scores, 1).tolist() == [[130]] * 3
