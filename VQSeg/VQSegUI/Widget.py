@@ -77,12 +77,12 @@ class Widget(VTKObservationMixin):
 
     def cleanup(self) -> None:
         """Slicer quits or the module is reloaded."""
+        self._store.detach()  # first: selectors without a scene choose nothing
         for section in self.sections:
             section.release()
             section.setScene(None)
         self._link.release()
         self.removeObservers()
-        self._store.detach()
         self.logic.engine.stopNow()
 
     def _observeScene(self) -> None:
