@@ -1,5 +1,6 @@
 # Every target does its own set-up; nothing has to be installed by hand but Python 3.11-3.13 with venv.
 #   make demo               segment a real CT with the shipped model
+#   make demo-loop          correct scans, fine-tune a weak model with them, compare and promote: some minutes
 #   make test               style, types and the default test suite
 #   make test-slow          all tests
 #   make test-slicer-next   the tests of the Slicer module with the newest slicer-core (Linux)
@@ -12,10 +13,13 @@ PYTEST_ARGUMENTS ?=
 export CUDA ?= 0
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-slow test-slicer-next lint setup-demo setup-test
+.PHONY: demo demo-loop test test-slow test-slicer-next lint setup-demo setup-test
 
 demo: setup-demo
 	@$(VENV_BIN)/vqseg demo --output demo-output --overwrite
+
+demo-loop: setup-demo
+	@$(VENV_BIN)/vqseg demo --loop --output demo-loop --overwrite
 
 test: lint
 	$(VENV_BIN)/python -m pytest $(PYTEST_ARGUMENTS)
