@@ -85,7 +85,7 @@ def build_run_config(
     Raises:
         ConfigError: A value is not valid or not known.
     """
-    steps = find_preset(wish.preset).steps
+    steps = _count_steps(wish)
     values: dict[str, Any] = {} if parent is None else _copy_parent(parent)
     has_codes = parent is None or parent.network.quantizer is not None
     if parent is not None and not has_codes and wish.method == "vqseg":
@@ -104,6 +104,19 @@ def build_run_config(
     for setting in wish.settings:
         set_value(values, setting)
     return complete(values, project.labels.num_classes, project.document.intensity_window)
+
+
+def _count_steps(wish: Wish) -> int:
+    """Return the steps of a run, on which its ramps depend: those of the preset unless they are set singly."""
+    chosen: dict[str, Any] = {"max_steps": find_preset(wish.preset).steps}
+    for setting in wish.settings:
+        if setting.partition("=")[0].strip() == "max_steps":
+            set_value(chosen, setting)
+    steps = chosen["max_steps"]
+    if not isinstance(steps, int) or steps < 1:
+        msg = f"A run needs a whole number of steps, at least 1; given max_steps={steps}."
+        raise ConfigError(msg)
+    return steps
 
 
 def _copy_parent(parent: ModelCard) -> dict[str, Any]:
