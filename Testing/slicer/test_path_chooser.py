@@ -37,11 +37,9 @@ class Person:
 
     def _act(self) -> None:
         ui = self.dialog._ui
-        if self.dialog._paths or ui.problemLabel.text:
+        if self.dialog._reply is None and self._deeds:
             self.seen.append((ui.pathLineEdit.text, ui.problemLabel.text))
             self._deeds.pop(0)(ui)
-            if not self._deeds:
-                self._timer.stop()
 
 
 def enter(row: int) -> Callable[[Any], None]:
