@@ -31,6 +31,7 @@ _SETTINGS = (
     "validation_interval=50",
     "log_interval=5",
     "data.patch_size=[48,48,48]",
+    "optimizer.learning_rate=0.003",
     "method.confidence_threshold=0.75",
 )
 _PICTURES = ("before", "after")

@@ -169,9 +169,9 @@ def test_presets_are_estimated_from_steps_taken_on_this_machine(project: Project
 
 def test_ramps_follow_the_steps_of_the_run_also_where_they_are_set_singly(project: Project, parent: Path) -> None:
     quick = plan(project, parent, preset="quick").config
-    assert (quick.method.rampup_steps, quick.optimizer.warmup_steps) == (20, 20)
+    assert (quick.method.pretraining_steps, quick.method.rampup_steps, quick.optimizer.warmup_steps) == (100, 100, 20)
     short = plan(project, parent, preset="standard", settings=("max_steps=40",)).config
-    assert (short.max_steps, short.method.rampup_steps, short.optimizer.warmup_steps) == (40, 4, 4)
+    assert (short.method.pretraining_steps, short.method.rampup_steps, short.optimizer.warmup_steps) == (20, 20, 4)
     assert short.validation_interval == 4
     longer = plan(project, parent, preset="quick", method="supervised", settings=("max_steps=900",))
     assert longer.cases.unlabeled == ()

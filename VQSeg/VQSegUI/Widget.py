@@ -16,6 +16,9 @@ from VQSegUI.Log import Log
 from VQSegUI.Logic import VQSegLogic
 from VQSegUI.LogSection import LogSection
 from VQSegUI.ParameterStore import ParameterStore
+from VQSegUI.ProjectModel import ProjectModel
+from VQSegUI.ProjectSection import ProjectSection
+from VQSegUI.ProjectState import ProjectState
 from VQSegUI.ProposalSection import ProposalSection
 from VQSegUI.ReviewSection import ReviewSection
 from VQSegUI.SegmentSection import SegmentSection
@@ -30,6 +33,7 @@ class Widget(VTKObservationMixin):
     Attributes:
         logic: Shared with scripts.
         sections: The sections in the order they are shown; each has a ``widget``.
+        project: The project that is open.
     """
 
     def __init__(self, layout: Any, logic: Optional[VQSegLogic] = None) -> None:
@@ -48,7 +52,13 @@ class Widget(VTKObservationMixin):
         self._proposal = ProposalSection(self._store, log, self._review.saveStateForUndo)
         self._engine = EngineSection(self.logic.source.install, self.logic.source.settings)
         self._link = EngineLink(self.logic.source, self.logic.engine, self._engine.engineChanged)
-        self.sections = [self._engine, self._segment, self._proposal, self._review, LogSection(log, self.logic.engine)]
+        self.project = ProjectState(self.logic.engine)
+        self._projectModel = ProjectModel(self.logic.engine, self.project, self._segment.models)
+        self._project = ProjectSection(
+            self.logic, self._store, log, slot, self._segment.models, self.project, self._proposal
+        )
+        self.sections = [self._engine, self._segment, self._proposal, self._review, self._project]
+        self.sections.append(LogSection(log, self.logic.engine))
         for section in self.sections:
             layout.addWidget(section.widget)
         layout.addStretch(1)
@@ -56,6 +66,7 @@ class Widget(VTKObservationMixin):
             section.proposed.connect(self._proposal.show)
             section.proposed.connect(lambda _node: self._review.follow())
         self._proposal.decided.connect(self._review.follow)
+        self._project.opened.connect(self._review.follow)
         self._observeScene()
         self._followScene()
 
@@ -64,6 +75,7 @@ class Widget(VTKObservationMixin):
         self._engine.enter()
         self._segment.chooseShownVolume()
         self._review.enter()
+        self._project.enter()
         if self.logic.engine.state == STOPPED:
             self.logic.engine.start()
 

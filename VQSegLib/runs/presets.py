@@ -136,8 +136,9 @@ def _adapt_schedule(values: dict[str, Any], steps: int) -> None:
     """Make a schedule for a network that can segment already."""
     method = values["method"]
     if method["name"] == "vqseg":
-        # The teacher of the feature adapter lies in a folder of the machine the parent was trained on.
-        method.update(pretraining_steps=0, rampup_steps=steps // 10, pfa=False, foundation_teacher=None)
+        # Corrections first: the averaged teacher begins as the parent, and its pseudo-labels repeat the very mistakes
+        # that were corrected. The feature adapter's teacher lies in a folder of the machine the parent was trained on.
+        method.update(pretraining_steps=steps // 2, rampup_steps=steps - steps // 2, pfa=False, foundation_teacher=None)
     optimizer = values.setdefault("optimizer", {})
     rate = float(optimizer.get("learning_rate", 1e-3))
     optimizer.update(learning_rate=rate * FINE_TUNING_RATE, warmup_steps=min(50, steps // 10))
