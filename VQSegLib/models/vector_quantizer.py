@@ -162,7 +162,6 @@ class EMAQuantizer(VectorQuantizer):
     training batches, and codes that fell out of use are replaced by features of the batch.
     """
 
-    decay = 0.99
     smoothing = 1e-5
     dead_fraction = 0.03
     """A code whose average count falls below this share of the mean count is replaced."""
@@ -174,6 +173,7 @@ class EMAQuantizer(VectorQuantizer):
 
     def __init__(self, dim: int, config: QuantizerConfig) -> None:
         super().__init__(dim, config)
+        self.decay = config.decay
         self.register_buffer("codebook", torch.randn(self.codebook_size, self.code_dim) / math.sqrt(self.code_dim))
         self.register_buffer("counts", torch.ones(self.codebook_size))
         self.register_buffer("sums", self.codebook.clone())
