@@ -21,6 +21,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from fake_projects import PROJECT_METHODS, FakeProjects
+
 from VQSegLib.wire import CANCELLED, PROTOCOL, USER_ERROR, Failure, Notification, Request, Result, WireArray, encode
 from VQSegLib.wire_decoder import Decoder
 
@@ -48,10 +50,11 @@ SCORES = {"split": "validation", "cases": 4, "mean": {"dice": 0.87}, "per_label"
 SLOW_STEPS = 15
 
 
-class Worker:
+class Worker(FakeProjects):
     """Answers requests in the order they come; a slow segmentation runs in a thread."""
 
     def __init__(self, options: list[str]) -> None:
+        super().__init__()
         self.options = options
         self.volumes: dict[str, np.ndarray] = {}
         self.cancelled: set[int] = set()
@@ -72,6 +75,8 @@ class Worker:
                 self.cancelled.add(message.params["id"])
         elif message.method in ("segment", "uncertainty", "refine"):
             threading.Thread(target=self.work, args=(message,), daemon=True).start()
+        elif hasattr(self, "answer_" + message.method.replace("/", "_")):
+            threading.Thread(target=self.work_on_project, args=(message,), daemon=True).start()
         else:
             answer = getattr(self, message.method.replace("/", "_"), None)
             self.send(answer(message) if answer else Failure(message.id, -32601, "Unknown."))
@@ -84,7 +89,8 @@ class Worker:
         host = os.environ.get("FAKE_HOST", "")
         device = {"default": "cpu", "available": devices}
         about = {"protocol": PROTOCOL, "version": "0.fake", "python": "3", "host": host, "device": device}
-        able = ["segment"] if "--old" in self.options else ["segment", "uncertainty", "refine"]
+        able = ["segment", "uncertainty", "refine", *PROJECT_METHODS]
+        able = able[:1] if "--old" in self.options else able
         return Result(request.id, {**about, "capabilities": able})
 
     def models_list(self, request: Request) -> Result:
@@ -112,11 +118,15 @@ class Worker:
     def volume_open(self, request: Request) -> Result:
         """Make room for a scan."""
         geometry = request.params["geometry"]
-        self.opened += 1
-        name = f"volume-{self.opened}"
-        self.volumes[name] = np.zeros(geometry["shape_kji"], request.params["dtype"])
+        name = self.open_volume(np.zeros(geometry["shape_kji"], request.params["dtype"]))
         print("opened", name, geometry["shape_kji"], file=sys.stderr, flush=True)
         return Result(request.id, {"volume": name})
+
+    def open_volume(self, array: np.ndarray) -> str:
+        """Keep a scan; return its name."""
+        self.opened += 1
+        self.volumes[f"volume-{self.opened}"] = array
+        return f"volume-{self.opened}"
 
     def volume_slab(self, request: Request) -> Result:
         """Take slices."""

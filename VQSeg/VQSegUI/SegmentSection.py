@@ -12,7 +12,7 @@ from VQSegUI import SceneBridge
 from VQSegUI.ChoiceBox import fillChoices, selectChoice
 from VQSegUI.Engine import BROKEN, READY, STARTING
 from VQSegUI.JobButton import JobButton, JobSlot, logAnswer
-from VQSegUI.Models import Models, describeModel, usableModel
+from VQSegUI.Models import Models, describeModel, modelFile, usableModel
 from VQSegUI.Problem import Problem
 from VQSegUI.Resources import resourcePath
 from VQSegUI.Signal import Signal
@@ -80,7 +80,7 @@ class SegmentSection:
         roiNode = scene.GetNodeByID(parameters.roiNodeID) if parameters.roiNodeID else None
         try:
             model = usableModel(self.models.find(parameters.model))
-            job = self._logic.segment(volumeNode, model["id"], parameters.device, roiNode)
+            job = self._logic.segment(volumeNode, modelFile(model), parameters.device, roiNode)
         except Problem as problem:
             self._run.showProblem(problem)
             return
@@ -105,6 +105,7 @@ class SegmentSection:
         self._updateButton()
 
     def _onParametersChanged(self) -> None:
+        self._chooseModel()
         parameters = self._store.parameters
         self._ui.inputSelector.setCurrentNodeID(parameters.inputVolumeID or "")
         self._ui.roiSelector.setCurrentNodeID(parameters.roiNodeID or "")
@@ -117,10 +118,14 @@ class SegmentSection:
     def _fillModels(self) -> None:
         rows = [(model["name"] or model["path_name"], model["id"]) for model in self.models.models]
         fillChoices(self._ui.modelComboBox, rows)
-        if rows and self.models.find(self._store.parameters.model) is None:
-            usable = [model["id"] for model in self.models.models if not model.get("problem")]
-            self._store.update(model=(usable or [rows[0][1]])[0])
         self._onParametersChanged()
+
+    def _chooseModel(self) -> None:
+        """Choose the first usable model when the one chosen is not there, or none is, as in a new scene."""
+        listed, chosen = self.models.models, self._store.parameters.model
+        if listed and self.models.find(chosen) is None and not self.models.isExpected(chosen):
+            usable = [model["id"] for model in listed if not model.get("problem")]
+            self._store.update(model=(usable or [listed[0]["id"]])[0])
 
     def _fillDevices(self) -> None:
         device = self._logic.engine.information.get("device") or {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 import slicer
+import vtk
 from slicer.util import VTKObservationMixin
 
 from VQSegUI.Engine import STOPPED
@@ -15,9 +16,15 @@ from VQSegUI.Log import Log
 from VQSegUI.Logic import VQSegLogic
 from VQSegUI.LogSection import LogSection
 from VQSegUI.ParameterStore import ParameterStore
+from VQSegUI.ProjectModel import ProjectModel
+from VQSegUI.ProjectSection import ProjectSection
+from VQSegUI.ProjectState import ProjectState
 from VQSegUI.ProposalSection import ProposalSection
 from VQSegUI.ReviewSection import ReviewSection
 from VQSegUI.SegmentSection import SegmentSection
+
+AFTER_WIDGETS = -1000.0
+"""Priority of an observer that hears of the scene after Slicer's own selectors and Segment Editor."""
 
 
 class Widget(VTKObservationMixin):
@@ -26,6 +33,7 @@ class Widget(VTKObservationMixin):
     Attributes:
         logic: Shared with scripts.
         sections: The sections in the order they are shown; each has a ``widget``.
+        project: The project that is open.
     """
 
     def __init__(self, layout: Any, logic: Optional[VQSegLogic] = None) -> None:
@@ -44,7 +52,13 @@ class Widget(VTKObservationMixin):
         self._proposal = ProposalSection(self._store, log, self._review.saveStateForUndo)
         self._engine = EngineSection(self.logic.source.install, self.logic.source.settings)
         self._link = EngineLink(self.logic.source, self.logic.engine, self._engine.engineChanged)
-        self.sections = [self._engine, self._segment, self._proposal, self._review, LogSection(log, self.logic.engine)]
+        self.project = ProjectState(self.logic.engine)
+        self._projectModel = ProjectModel(self.logic.engine, self.project, self._segment.models)
+        self._project = ProjectSection(
+            self.logic, self._store, log, slot, self._segment.models, self.project, self._proposal
+        )
+        self.sections = [self._engine, self._segment, self._proposal, self._review, self._project]
+        self.sections.append(LogSection(log, self.logic.engine))
         for section in self.sections:
             layout.addWidget(section.widget)
         layout.addStretch(1)
@@ -52,6 +66,7 @@ class Widget(VTKObservationMixin):
             section.proposed.connect(self._proposal.show)
             section.proposed.connect(lambda _node: self._review.follow())
         self._proposal.decided.connect(self._review.follow)
+        self._project.opened.connect(self._review.follow)
         self._observeScene()
         self._followScene()
 
@@ -60,6 +75,7 @@ class Widget(VTKObservationMixin):
         self._engine.enter()
         self._segment.chooseShownVolume()
         self._review.enter()
+        self._project.enter()
         if self.logic.engine.state == STOPPED:
             self.logic.engine.start()
 
@@ -73,27 +89,38 @@ class Widget(VTKObservationMixin):
 
     def cleanup(self) -> None:
         """Slicer quits or the module is reloaded."""
+        self._store.detach()  # first: selectors without a scene choose nothing
         for section in self.sections:
             section.release()
             section.setScene(None)
         self._link.release()
         self.removeObservers()
-        self._store.detach()
         self.logic.engine.stopNow()
 
     def _observeScene(self) -> None:
-        scene = slicer.mrmlScene
-        self.addObserver(scene, slicer.vtkMRMLScene.StartCloseEvent, self._onSceneStartClose)
-        self.addObserver(scene, slicer.vtkMRMLScene.EndCloseEvent, self._onSceneReplaced)
-        self.addObserver(scene, slicer.vtkMRMLScene.EndImportEvent, self._onSceneReplaced)
+        scene, events = slicer.mrmlScene, slicer.vtkMRMLScene
+        self.addObserver(scene, events.StartCloseEvent, self._onSceneStartClose)
+        self.addObserver(scene, events.StartImportEvent, self._onSceneStartImport)
+        # Closing and importing end with this event. Until then selectors forget their node and the Segment Editor takes
+        # up the one of its own selector; what they would write meanwhile must not reach the parameters.
+        self.addObserver(scene, events.EndBatchProcessEvent, self._onSceneReplaced, priority=AFTER_WIDGETS)
+        self.addObserver(scene, events.NodeAboutToBeRemovedEvent, self._onNodeAboutToBeRemoved)
 
     def _onSceneStartClose(self, _caller: Any, _event: Any) -> None:
         self._store.detach()
         self._proposal.forgetScene()
         self._review.forgetScene()
 
+    def _onSceneStartImport(self, _caller: Any, _event: Any) -> None:
+        self._store.detach()
+
     def _onSceneReplaced(self, _caller: Any, _event: Any) -> None:
-        self._followScene()
+        if not self._store.isAttached():
+            self._followScene()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onNodeAboutToBeRemoved(self, _caller: Any, _event: Any, node: Any) -> None:
+        self._store.forget(node.GetID())
 
     def _followScene(self) -> None:
         # Selectors forget their node when they get a scene; what the scene says comes after that.
