@@ -54,8 +54,8 @@ class FolderDialog:
         ui.homeButton.clicked.connect(lambda: self._list({}))
         ui.rootComboBox.activated.connect(lambda *_row: self._list({"path": ui.rootComboBox.currentText}))
         ui.pathLineEdit.returnPressed.connect(lambda: self._list({"path": ui.pathLineEdit.text.strip()}))
-        ui.chooseButton.clicked.connect(self.widget.accept)
-        ui.cancelButton.clicked.connect(self.widget.reject)
+        ui.chooseButton.clicked.connect(lambda: self.widget.accept())
+        ui.cancelButton.clicked.connect(lambda: self.widget.reject())
 
     def _enter(self, row: int) -> None:
         if 0 <= row < len(self._paths):
