@@ -21,6 +21,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from fake_projects import PROJECT_METHODS, FakeProjects
+
 from VQSegLib.wire import CANCELLED, PROTOCOL, USER_ERROR, Failure, Notification, Request, Result, WireArray, encode
 from VQSegLib.wire_decoder import Decoder
 
@@ -48,10 +50,11 @@ SCORES = {"split": "validation", "cases": 4, "mean": {"dice": 0.87}, "per_label"
 SLOW_STEPS = 15
 
 
-class Worker:
+class Worker(FakeProjects):
     """Answers requests in the order they come; a slow segmentation runs in a thread."""
 
     def __init__(self, options: list[str]) -> None:
+        super().__init__()
         self.options = options
         self.volumes: dict[str, np.ndarray] = {}
         self.cancelled: set[int] = set()
@@ -84,7 +87,8 @@ class Worker:
         host = os.environ.get("FAKE_HOST", "")
         device = {"default": "cpu", "available": devices}
         about = {"protocol": PROTOCOL, "version": "0.fake", "python": "3", "host": host, "device": device}
-        able = ["segment"] if "--old" in self.options else ["segment", "uncertainty", "refine"]
+        able = ["segment", "uncertainty", "refine", *PROJECT_METHODS]
+        able = able[:1] if "--old" in self.options else able
         return Result(request.id, {**about, "capabilities": able})
 
     def models_list(self, request: Request) -> Result:
