@@ -33,12 +33,21 @@ class Models:
     def __init__(self, engine: Any) -> None:
         self.changed, self.added, self.failed = Signal(), Signal(), Signal()
         self.models: List[Model] = []
+        self._offered: List[Model] = []
         self._engine = engine
         engine.stateChanged.connect(self._onEngineState)
 
     def find(self, modelID: str) -> Optional[Model]:
         """Return a listed model."""
         return next((model for model in self.models if model["id"] == modelID), None)
+
+    def offer(self, models: List[Model]) -> None:
+        """List models of another source before all others; those offered earlier are listed no longer."""
+        if models != self._offered:
+            known = [model for model in self.models if model not in self._offered]
+            self._offered = list(models)
+            self.models = [*models, *known]
+            self.changed.emit()
 
     def addFile(self, path: str) -> None:
         """Add a model file; ``added`` or ``failed`` follows when the engine has read its card."""
@@ -55,14 +64,14 @@ class Models:
             self._engine.request("models/list").succeeded.connect(self._onListed)
 
     def _onListed(self, result: Dict[str, Any]) -> None:
-        self.models = list(result["models"])
+        self.models = [*self._offered, *result["models"]]
         self.changed.emit()
         for path in _rememberedFiles():
             reply = self._engine.request("models/show", {"model": path})
-            reply.succeeded.connect(lambda answer, path=path: self._insert(_fromCard(path, answer["card"])))
+            reply.succeeded.connect(lambda answer, path=path: self._insert(modelFromCard(path, answer["card"])))
 
     def _onCard(self, path: str, card: Dict[str, Any]) -> None:
-        self._insert(_fromCard(path, card))
+        self._insert(modelFromCard(path, card))
         files = [path, *(known for known in _rememberedFiles() if known != path)]
         slicer.app.settings().setValue(FILES_KEY, "\n".join(files[:KEPT_FILES]))
         self.added.emit(path)
@@ -100,7 +109,8 @@ def usableModel(model: Optional[Model]) -> Model:
     return model
 
 
-def _fromCard(path: str, card: Dict[str, Any]) -> Model:
+def modelFromCard(path: str, card: Dict[str, Any]) -> Model:
+    """Return a model that is not in the engine's list as if it were, by its path and its card."""
     name = path.replace("\\", "/").rpartition("/")[2]
     keys = ("name", "description", "validation")
     labels = (card.get("labels") or {}).get("labels", [])

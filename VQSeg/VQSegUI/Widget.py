@@ -14,10 +14,16 @@ from VQSegUI.JobButton import JobSlot
 from VQSegUI.Log import Log
 from VQSegUI.Logic import VQSegLogic
 from VQSegUI.LogSection import LogSection
+from VQSegUI.ModelShelf import ModelShelf
+from VQSegUI.ModelsSection import ModelsSection
 from VQSegUI.ParameterStore import ParameterStore
+from VQSegUI.ProjectModel import ProjectModel
+from VQSegUI.ProjectState import ProjectState
 from VQSegUI.ProposalSection import ProposalSection
 from VQSegUI.ReviewSection import ReviewSection
+from VQSegUI.RunWatch import RunWatch
 from VQSegUI.SegmentSection import SegmentSection
+from VQSegUI.TrainingSection import TrainingSection
 
 
 class Widget(VTKObservationMixin):
@@ -44,11 +50,21 @@ class Widget(VTKObservationMixin):
         self._proposal = ProposalSection(self._store, log, self._review.saveStateForUndo)
         self._engine = EngineSection(self.logic.source.install, self.logic.source.settings)
         self._link = EngineLink(self.logic.source, self.logic.engine, self._engine.engineChanged)
-        self.sections = [self._engine, self._segment, self._proposal, self._review, LogSection(log, self.logic.engine)]
+        self._project = ProjectState(self.logic.engine)
+        self._projectModel = ProjectModel(self.logic.engine, self._project, self._segment.models)
+        self._shelf, self._watch = (
+            ModelShelf(self.logic.engine, self._project),
+            RunWatch(self.logic.engine, self._project),
+        )
+        self._training = TrainingSection(self.logic, self._project, self._shelf, self._segment.models, self._watch, log)
+        self._models = ModelsSection(self.logic, self._store, log, slot, self._project, self._shelf, self._watch)
+        self._models.promoted.connect(lambda: self._store.update(model=self._project.path))
+        self.sections = [self._engine, self._segment, self._proposal, self._review, self._training, self._models]
+        self.sections.append(LogSection(log, self.logic.engine))
         for section in self.sections:
             layout.addWidget(section.widget)
         layout.addStretch(1)
-        for section in (self._segment, self._review):
+        for section in (self._segment, self._review, self._models):
             section.proposed.connect(self._proposal.show)
             section.proposed.connect(lambda _node: self._review.follow())
         self._proposal.decided.connect(self._review.follow)
@@ -76,7 +92,8 @@ class Widget(VTKObservationMixin):
         for section in self.sections:
             section.release()
             section.setScene(None)
-        self._link.release()
+        for each in (self._watch, self._shelf, self._project, self._link):
+            each.release()
         self.removeObservers()
         self._store.detach()
         self.logic.engine.stopNow()
@@ -90,7 +107,8 @@ class Widget(VTKObservationMixin):
     def _onSceneStartClose(self, _caller: Any, _event: Any) -> None:
         self._store.detach()
         self._proposal.forgetScene()
-        self._review.forgetScene()
+        for section in (self._review, self._training, self._models):
+            section.forgetScene()
 
     def _onSceneReplaced(self, _caller: Any, _event: Any) -> None:
         self._followScene()

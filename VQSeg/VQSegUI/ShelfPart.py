@@ -1,0 +1,208 @@
+"""The part of the models section that lists the models and lets a person compare, promote, roll back and export."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional
+
+import qt
+from slicer.i18n import tr as _
+
+from VQSegUI.Comparison import NOT_KNOWN, caseRows, describeComparison, labelRows
+from VQSegUI.EngineJob import EngineJob
+from VQSegUI.JobButton import JobButton, JobSlot
+from VQSegUI.ModelShelf import ShelvedModel
+from VQSegUI.Signal import Signal
+from VQSegUI.TextTable import fillTable, prepareTable
+
+
+class ShelfPart:
+    """Table of models, its buttons, and the comparison of two of them.
+
+    Attributes:
+        promoted: Emitted without values when another model is in use.
+    """
+
+    def __init__(self, ui: Any, logic: Any, project: Any, shelf: Any, log: Any) -> None:
+        self.promoted = Signal()
+        self._ui, self._engine, self._project, self._shelf, self._log = ui, logic.engine, project, shelf, log
+        self._slot, self._shown, self._path, self._refused = JobSlot(), [], "", ""
+        self._compare, self._promote, self._export, self._anyway = [
+            JobButton(button, ui.modelsProgressBar, ui.modelsStatusLabel, self._slot, log)
+            for button in (ui.compareButton, ui.promoteButton, ui.exportModelButton, ui.promoteAnywayButton)
+        ]
+        for table in (ui.modelsTable, ui.labelsComparisonTable, ui.casesComparisonTable):
+            prepareTable(table)
+        self.showComparison(None)
+        self._askForReason("")
+        self._connect()
+        self.update()
+
+    def chosen(self) -> List[ShelvedModel]:
+        """Return the selected models, the older one first."""
+        table = self._ui.modelsTable
+        rows = {item.row() for item in table.selectedItems()}
+        return [model for row, model in enumerate(self._shelf.models) if row in rows]
+
+    def select(self, modelID: str) -> None:
+        """Select one model."""
+        ids = [model["id"] for model in self._shelf.models]
+        if modelID in ids:
+            self._ui.modelsTable.selectRow(ids.index(modelID))
+
+    def showComparison(self, comparison: Optional[Dict[str, Any]]) -> None:
+        """Show how two models compare, None: nothing."""
+        ui = self._ui
+        ui.comparisonFrame.setVisible(comparison is not None)
+        if comparison is not None:
+            ui.comparisonLabel.text = describeComparison(comparison)
+            fillTable(ui.labelsComparisonTable, labelRows(comparison))
+            fillTable(ui.casesComparisonTable, caseRows(comparison))
+            ui.casesComparisonTable.setVisible(ui.casesComparisonTable.rowCount > 0)
+
+    def update(self) -> None:
+        """List the models that there are now."""
+        if self._project.path != self._path:
+            self._path = self._project.path
+            self._cancel()
+            self.showComparison(None)
+            self._askForReason("")
+            self._ui.modelsStatusLabel.text = ""
+        rows = [_describe(model) for model in self._shelf.models]
+        if rows != self._shown:  # otherwise the selection would be lost for nothing
+            chosen = [model["id"] for model in self.chosen()]
+            self._shown = rows
+            fillTable(self._ui.modelsTable, rows)
+            self.select(chosen[0] if len(chosen) == 1 else "")
+        self.updateButtons()
+
+    def updateButtons(self) -> None:
+        """Let the buttons be clicked when all they need is there."""
+        ui, chosen = self._ui, self.chosen()
+        none = "" if self._shelf.models else _("The project has no model yet; train one, or promote a model file.")
+        one = none or ("" if len(chosen) == 1 else _("Select one model."))
+        ownUse = _("This model is in use already.") if one == "" and chosen[0].get("is_in_use") else ""
+        two = none or ("" if self.pair() else _("Select a model that is not in use, or two models."))
+        self._compare.update(two, _("Compare with the model in use, or two selected ones, on the held-out scans."))
+        self._promote.update(one or ownUse, _("Use this model from now on, unless it is worse on the held-out scans."))
+        self._export.update(one, _("Copy the model into a file of its own, to be used elsewhere."))
+        reason = "" if ui.reasonLineEdit.text.strip() else _("Say why first.")
+        self._anyway.update(reason, _("Use the model from now on, with this reason in the history."))
+        ui.rollBackButton.enabled = self._shelf.canRollBack and self._slot.job is None
+        back = _("Use the model from before the last promotion again.")
+        ui.rollBackButton.toolTip = back if self._shelf.canRollBack else _("There is no model to go back to.")
+
+    def pair(self) -> List[ShelvedModel]:
+        """Return the two models to compare, the older or used one first; empty when there are not two."""
+        chosen, inUse = self.chosen(), self._shelf.inUse()
+        if len(chosen) == 1 and inUse is not None and not chosen[0].get("is_in_use"):
+            chosen = [inUse, *chosen]
+        return chosen if len(chosen) == 2 and not any(model.get("problem") for model in chosen) else []
+
+    def release(self) -> None:
+        """Stop what is under way."""
+        self._cancel()
+
+    def _connect(self) -> None:
+        ui = self._ui
+        ui.modelsTable.itemSelectionChanged.connect(self._onSelectionChanged)
+        ui.compareButton.clicked.connect(self._onCompare)
+        ui.promoteButton.clicked.connect(self._onPromote)
+        ui.promoteAnywayButton.clicked.connect(self._onPromoteAnyway)
+        ui.reasonLineEdit.textChanged.connect(lambda _text: self.updateButtons())
+        ui.rollBackButton.clicked.connect(self._onRollBack)
+        ui.exportModelButton.clicked.connect(self._onExport)
+        self._shelf.changed.connect(self.update)
+        self._slot.changed.connect(self.updateButtons)
+        self._shelf.failed.connect(self._compare.showProblem)
+        self._compare.done.connect(lambda _job, answer: self.showComparison(answer["comparison"]))
+        self._promote.done.connect(self._onPromoted)
+        self._anyway.done.connect(self._onPromoted)
+        self._export.done.connect(self._onExported)
+
+    def _onSelectionChanged(self) -> None:
+        self._askForReason("")
+        self.updateButtons()
+
+    def _onCompare(self) -> None:
+        pair = self.pair()
+        params = {"old": pair[0]["id"], "new": pair[1]["id"]} if pair else {}
+        self._toggle(self._compare, "models/compare", params)
+
+    def _onPromote(self) -> None:
+        chosen = self.chosen()
+        self._toggle(self._promote, "models/promote", {"model": chosen[0]["id"]} if chosen else {})
+
+    def _onPromoteAnyway(self) -> None:
+        params = {"model": self._refused, "reason": self._ui.reasonLineEdit.text.strip()}
+        self._toggle(self._anyway, "models/promote", params)
+
+    def _onPromoted(self, job: Any, answer: Dict[str, Any]) -> None:
+        self.showComparison(answer.get("comparison"))
+        self._askForReason("" if answer["is_promoted"] else job.params["model"])
+        if answer["is_promoted"]:
+            self._promote.say(_("It is in use now. {sentence}").format(sentence=answer["sentence"]))
+            self.promoted.emit()
+            self._project.refresh()
+        else:
+            self._promote.say(_("Not promoted. {sentence}").format(sentence=answer["sentence"]))
+
+    def _onRollBack(self) -> None:
+        reply = self._engine.request("models/rollback", {"project": self._project.path})
+        reply.succeeded.connect(self._onRolledBack)
+        reply.failed.connect(self._promote.showProblem)
+
+    def _onRolledBack(self, answer: Dict[str, Any]) -> None:
+        model = self._shelf.find(answer.get("active_model") or "")
+        name = model["name"] if model is not None else _("no model")
+        self._promote.say(_("Rolled back; in use now: {name}.").format(name=name))
+        self.showComparison(None)
+        self.promoted.emit()
+        self._project.refresh()
+
+    def _onExport(self) -> None:
+        if self._export.job is not None:
+            self._export.cancel()
+            return
+        path = qt.QFileDialog.getSaveFileName(
+            self._ui.exportModelButton, _("Export model file"), "", _("VQSeg model (*.safetensors)")
+        )
+        path = path[0] if isinstance(path, tuple) else path  # PythonQt gives the path alone
+        if path:
+            params = {"model": self.chosen()[0]["id"], "output": path}
+            self._toggle(self._export, "models/export", params)
+
+    def _onExported(self, _job: Any, answer: Dict[str, Any]) -> None:
+        self._export.say(_("Written to {path}.").format(path=answer["output"]))
+
+    def _toggle(self, run: JobButton, method: str, params: Dict[str, Any]) -> None:
+        """Cancel what runs, or start it."""
+        if run.job is not None:
+            run.cancel()
+            return
+        job = EngineJob(self._engine, method, {"project": self._project.path, **params})
+        job.start()
+        run.follow(job)
+
+    def _askForReason(self, modelID: str) -> None:
+        """Let the person promote a model that the rule refused, empty: there is none."""
+        self._refused = modelID
+        self._ui.reasonFrame.setVisible(bool(modelID))
+        self._ui.reasonLineEdit.text = ""
+
+    def _cancel(self) -> None:
+        for run in (self._compare, self._promote, self._anyway, self._export):
+            run.cancel()
+
+
+def _describe(model: ShelvedModel) -> List[str]:
+    mean = (model.get("held_out") or {}).get("mean") or {}
+    dice, distance = mean.get("dice"), mean.get("hd95_mm")
+    cases = model.get("labeled_cases")
+    return [
+        model["name"] if not model.get("problem") else f"{model['name']} ({model['problem']})",
+        model.get("parent") or NOT_KNOWN,
+        NOT_KNOWN if cases is None else str(cases),
+        NOT_KNOWN if dice is None else f"{dice:.3f}",
+        NOT_KNOWN if distance is None else f"{distance:.1f}",
+        "✓" if model.get("is_in_use") else "",
+    ]
