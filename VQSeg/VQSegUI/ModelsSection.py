@@ -25,7 +25,7 @@ class ModelsSection:
         self.widget = slicer.util.loadUI(resourcePath("UI/ModelsSection.ui"))
         self._ui = ui = slicer.util.childWidgetVariables(self.widget)
         self._project, self._watch, self._shownRun = project, watch, ""
-        self._shelfPart = ShelfPart(ui, logic, project, shelf, log)
+        self._shelfPart = ShelfPart(ui, logic, store, project, shelf, log)
         self._comparison = ScanComparisonPart(ui, logic, store, log, slot, shelf, self._shelfPart)
         self.promoted, self.proposed = self._shelfPart.promoted, self._comparison.proposed
         ui.modelsTable.itemSelectionChanged.connect(self._comparison.update)

@@ -104,9 +104,7 @@ class PlanPart:
         if self._measure.job is not None:
             self._measure.cancel()
             return
-        job = EngineJob(self._engine, "runs/plan", {**self._wish(), "measure": True})
-        job.start()
-        self._measure.follow(job)
+        self._measure.follow(EngineJob(self._engine, "runs/plan", {**self._wish(), "measure": True}).start())
 
     def _onStart(self) -> None:
         wish = {

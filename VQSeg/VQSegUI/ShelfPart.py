@@ -22,13 +22,14 @@ class ShelfPart:
         promoted: Emitted without values when another model is in use.
     """
 
-    def __init__(self, ui: Any, logic: Any, project: Any, shelf: Any, log: Any) -> None:
+    def __init__(self, ui: Any, logic: Any, store: Any, project: Any, shelf: Any, log: Any) -> None:
         self.promoted = Signal()
-        self._ui, self._engine, self._project, self._shelf, self._log = ui, logic.engine, project, shelf, log
-        self._slot, self._shown, self._path, self._refused = JobSlot(), [], "", ""
-        self._compare, self._promote, self._export, self._anyway = [
-            JobButton(button, ui.modelsProgressBar, ui.modelsStatusLabel, self._slot, log)
-            for button in (ui.compareButton, ui.promoteButton, ui.exportModelButton, ui.promoteAnywayButton)
+        self._ui, self._engine, self._store, self._project, self._shelf = ui, logic.engine, store, project, shelf
+        self._slot, self._shown, self._path = JobSlot(), [], ""
+        self._asked = self._refused = ""
+        buttons = (ui.compareButton, ui.promoteButton, ui.adoptButton, ui.exportModelButton, ui.promoteAnywayButton)
+        self._compare, self._promote, self._adopt, self._export, self._anyway = self._runs = [
+            JobButton(button, ui.modelsProgressBar, ui.modelsStatusLabel, self._slot, log) for button in buttons
         ]
         for table in (ui.modelsTable, ui.labelsComparisonTable, ui.casesComparisonTable):
             prepareTable(table)
@@ -78,13 +79,18 @@ class ShelfPart:
     def updateButtons(self) -> None:
         """Let the buttons be clicked when all they need is there."""
         ui, chosen = self._ui, self.chosen()
-        none = "" if self._shelf.models else _("The project has no model yet; train one, or promote a model file.")
+        none = "" if self._shelf.models else _("The project has no model yet; train one, or add one.")
         one = none or ("" if len(chosen) == 1 else _("Select one model."))
         ownUse = _("This model is in use already.") if one == "" and chosen[0].get("is_in_use") else ""
         two = none or ("" if self.pair() else _("Select a model that is not in use, or two models."))
         self._compare.update(two, _("Compare with the model in use, or two selected ones, on the held-out scans."))
         self._promote.update(one or ownUse, _("Use this model from now on, unless it is worse on the held-out scans."))
         self._export.update(one, _("Copy the model into a file of its own, to be used elsewhere."))
+        other = self._store.parameters.model
+        ours = "" if other and other != self._project.path else _("Choose another model in the section Segment first.")
+        self._adopt.update(
+            ours, _("Copy the model that is chosen in the section Segment into the project, and use it.")
+        )
         reason = "" if ui.reasonLineEdit.text.strip() else _("Say why first.")
         self._anyway.update(reason, _("Use the model from now on, with this reason in the history."))
         ui.rollBackButton.enabled = self._shelf.canRollBack and self._slot.job is None
@@ -107,6 +113,7 @@ class ShelfPart:
         ui.modelsTable.itemSelectionChanged.connect(self._onSelectionChanged)
         ui.compareButton.clicked.connect(self._onCompare)
         ui.promoteButton.clicked.connect(self._onPromote)
+        ui.adoptButton.clicked.connect(self._onAdopt)
         ui.promoteAnywayButton.clicked.connect(self._onPromoteAnyway)
         ui.reasonLineEdit.textChanged.connect(lambda _text: self.updateButtons())
         ui.rollBackButton.clicked.connect(self._onRollBack)
@@ -114,9 +121,10 @@ class ShelfPart:
         self._shelf.changed.connect(self.update)
         self._slot.changed.connect(self.updateButtons)
         self._shelf.failed.connect(self._compare.showProblem)
+        self._store.changed.connect(self.updateButtons)
         self._compare.done.connect(lambda _job, answer: self.showComparison(answer["comparison"]))
-        self._promote.done.connect(self._onPromoted)
-        self._anyway.done.connect(self._onPromoted)
+        for run in (self._promote, self._adopt, self._anyway):
+            run.done.connect(self._onPromoted)
         self._export.done.connect(self._onExported)
 
     def _onSelectionChanged(self) -> None:
@@ -130,15 +138,21 @@ class ShelfPart:
 
     def _onPromote(self) -> None:
         chosen = self.chosen()
-        self._toggle(self._promote, "models/promote", {"model": chosen[0]["id"]} if chosen else {})
+        self._asked = chosen[0]["id"] if chosen else ""
+        self._toggle(self._promote, "models/promote", {"model": self._asked})
 
     def _onPromoteAnyway(self) -> None:
+        self._asked = self._refused
         params = {"model": self._refused, "reason": self._ui.reasonLineEdit.text.strip()}
         self._toggle(self._anyway, "models/promote", params)
 
-    def _onPromoted(self, job: Any, answer: Dict[str, Any]) -> None:
+    def _onAdopt(self) -> None:
+        self._asked = self._store.parameters.model
+        self._toggle(self._adopt, "models/promote", {"model": self._asked})
+
+    def _onPromoted(self, _job: Any, answer: Dict[str, Any]) -> None:
         self.showComparison(answer.get("comparison"))
-        self._askForReason("" if answer["is_promoted"] else job.params["model"])
+        self._askForReason("" if answer["is_promoted"] else self._asked)
         if answer["is_promoted"]:
             self._promote.say(_("It is in use now. {sentence}").format(sentence=answer["sentence"]))
             self.promoted.emit()
@@ -179,9 +193,7 @@ class ShelfPart:
         if run.job is not None:
             run.cancel()
             return
-        job = EngineJob(self._engine, method, {"project": self._project.path, **params})
-        job.start()
-        run.follow(job)
+        run.follow(EngineJob(self._engine, method, {"project": self._project.path, **params}).start())
 
     def _askForReason(self, modelID: str) -> None:
         """Let the person promote a model that the rule refused, empty: there is none."""
@@ -190,7 +202,7 @@ class ShelfPart:
         self._ui.reasonLineEdit.text = ""
 
     def _cancel(self) -> None:
-        for run in (self._compare, self._promote, self._anyway, self._export):
+        for run in self._runs:
             run.cancel()
 
 
