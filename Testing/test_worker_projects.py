@@ -148,8 +148,17 @@ def test_unlabeled_scan_goes_to_the_pool_and_is_labeled_later(worker: BlockingCl
     labels = [mask("Cord", (0, 0, 0))]
     later = worker.request("cases/add", {"project": project, "volume": volume, "labels": labels})
     assert (later["case"]["case_id"], later["case"]["state"]) == (first["case"]["case_id"], "queued")
-    again = {"project": project, "volume": volume, "labels": [mask("Cord", (2, 0, 0))]}
-    assert "new revision" in refusal(worker, "cases/add", again)
+
+
+def test_scan_that_is_labeled_already_is_asked_about_first(worker: BlockingClient, project: str) -> None:
+    params = {"project": project, "volume": send(worker, draw(10))}
+    first = worker.request("cases/add", {**params, "labels": [mask("Cord", (0, 0, 0))]})
+    again = {**params, "labels": [mask("Cord", (2, 0, 0))]}
+    answer = worker.request("cases/add", again)
+    assert (answer["case"], answer["confirm"]) == (None, "revision")
+    assert f"already as '{first['case']['case_id']}' (queued)" in answer["sentence"]
+    revised = worker.request("cases/add", {**again, "confirmed": ["revision"]})["case"]
+    assert (revised["case_id"], revised["revisions"]) == (first["case"]["case_id"], 2)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ class Submission:
         reviewed_slices: Slices (k) the person vouches for; None for all.
         revises: Case whose image this is and which gets a new revision.
         same_patient_as: Earlier case of the same patient.
-        confirmed: What the user confirmed: ``empty``, ``overlap``.
+        confirmed: What the user confirmed: ``empty``, ``overlap``, ``revision``.
     """
 
     image: Volume
@@ -64,7 +64,14 @@ def submit(project: Project, submission: Submission, before_commit: Callable[[],
     array = paste_structures(submission.drawn, image.shape_kji, project.document, is_overlap_meant=is_overlap_meant)
     label, review = image.with_array(array), _review(project, submission)
     if submission.revises is None:
-        return project.add_case(image, label, patient_id=patient_id, review=review, before_commit=before_commit)
+        return project.add_case(
+            image,
+            label,
+            patient_id=patient_id,
+            review=review,
+            is_revision="revision" in submission.confirmed,
+            before_commit=before_commit,
+        )
     if hash_voxels(image.array) != project.case(submission.revises).image.voxel_sha256:
         msg = f"The scan is not the image of case '{submission.revises}'; open the case again and correct it there."
         raise ProjectError(msg)

@@ -2,7 +2,8 @@
 
 A run does ten steps per ``runs/show``; the file named by the environment variable FAKE_RUNS, if any, keeps runs and
 models from one worker to the next, as a project folder does. Options: ``--worse`` and ``--undecided`` are what the rule
-says about every new model, ``--no-labels`` has no labelled case, ``--frozen`` runs do not move.
+says about every new model, ``--no-labels`` has no labelled case, ``--frozen`` runs do not move, ``--long``
+ones have 10,000 steps when they are first asked about.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ RUN_METHODS = (
     *("runs/plan", "runs/start", "runs/list", "runs/show", "runs/stop", "runs/resume", "models/compare"),
     *("models/promote", "models/rollback", "models/shelf", "models/export"),
 )
-STEPS, STEPS_PER_QUESTION = 100, 10
+STEPS, STEPS_PER_QUESTION, LONG_STEPS = 100, 10, 10_000
 SENTENCES = {
     "not_worse": "Mean Dice 0.712 before and 0.803 after on 2 held-out patients: not worse by the rule.",
     "worse": "Mean Dice 0.712 before and 0.640 after on 2 held-out patients: worse by the rule.",
@@ -54,7 +55,8 @@ class FakeRuns:
 
     def name_in_use(self) -> str:
         """Return the name of the model in use."""
-        return next(model["name"] for model in self.state["models"] if model["id"] == self.active_model())
+        names = {model["id"]: model["name"] for model in self.state["models"]}
+        return names.get(self.active_model(), self.active_model())
 
     def runs_plan(self, request: Request) -> Any:
         """Say what a run would use."""
@@ -177,7 +179,8 @@ class FakeRuns:
     def train(self, run: dict[str, Any]) -> None:
         """Do some steps, and what follows the last one."""
         events = self.state["events"][run["run_id"]]
-        for step in range(run["step"] + 1, run["step"] + STEPS_PER_QUESTION + 1):
+        count = LONG_STEPS if "--long" in self.options and run["step"] == 0 else STEPS_PER_QUESTION
+        for step in range(run["step"] + 1, run["step"] + count + 1):
             losses = {"loss/total": 2.0 / step**0.5, "loss/supervised": 1.5 / step**0.5, "loss/consistency": 0.2}
             events.append({"event": "step", "step": step, **losses, "lr": 0.01})
             if step % 20 == 0:
@@ -185,9 +188,9 @@ class FakeRuns:
                 events.append(
                     {"event": "validation", "step": step, "dice": 1 - 8 / (step + 10), "dice_per_label": dice}
                 )
-        run["step"] += STEPS_PER_QUESTION
+        run["step"] += count
         run["seconds_left"] = 0.4 * (STEPS - run["step"])
-        if run["step"] >= STEPS:
+        if run["step"] >= (LONG_STEPS + STEPS if "--long" in self.options else STEPS):
             self.finish(run)
 
     def finish(self, run: dict[str, Any]) -> None:

@@ -8,8 +8,8 @@ import pytest
 import qt
 import slicer
 
-from VQSegUI.Comparison import caseRows, describeComparison, labelRows
 from VQSegUI.CompareView import LEFT, RIGHT
+from VQSegUI.Comparison import caseRows, describeComparison, labelRows
 
 PROJECT = "/data/Köpfe mit model"
 
@@ -69,7 +69,8 @@ def test_the_comparison_of_a_run_is_shown_in_words_and_tables(trained: Any) -> N
 
     assert opened.comparisonFrame.isVisible()
     text = opened.comparisonLabel.text
-    assert "Not worse: &#x27;weak 2&#x27; compared with &#x27;weak&#x27;" in text and "favours it" in text
+    assert "Not worse: &#x27;weak 2&#x27; compared with &#x27;weak&#x27;" in text
+    assert "favours it" in text
     assert row(opened.labelsComparisonTable, 0) == [
         *("Mean", "0.712 → 0.803", "+0.091 (+0.040 … +0.142)", "6.2 → 4.9"),
     ]
@@ -117,7 +118,7 @@ def test_a_worse_model_is_promoted_only_with_a_reason(trained: Any, wait_until: 
     opened.promoteAnywayButton.click()
     wait_until(lambda: opened.modelsTable.item(1, 5).text() == "✓")
 
-    assert opened.widget._shelf.history[-1]["rule"] == "It finds the small structure."
+    wait_until(lambda: opened.widget._shelf.history[-1]["rule"] == "It finds the small structure.")
     assert not opened.reasonFrame.isVisible()
 
 
@@ -133,7 +134,9 @@ def test_the_reason_belongs_to_the_model_that_was_refused(trained: Any, wait_unt
 def test_two_selected_models_are_compared_on_the_held_out_scans(trained: Any, wait_until: Any) -> None:
     opened = trained("--undecided")
     opened.modelsTable.selectAll()
-    assert opened.compareButton.enabled and not opened.promoteButton.enabled and not opened.exportModelButton.enabled
+    assert opened.compareButton.enabled
+    assert not opened.promoteButton.enabled
+    assert not opened.exportModelButton.enabled
     opened.compareButton.click()
     wait_until(lambda: "Your decision" in opened.comparisonLabel.text)
 
@@ -173,8 +176,10 @@ def test_two_models_on_this_scan_stand_side_by_side(trained: Any, wait_until: An
     assert {each.GetBackgroundVolumeID() for each in composites} == {opened.volume.GetID()}
 
     opened.keepRightButton.click()
-    assert proposals() == [right] and opened.parameters.proposalNodeID == right.GetID()
-    assert layout() == before and slice_node(RIGHT).GetOrientation() == "Sagittal"
+    assert proposals() == [right]
+    assert opened.parameters.proposalNodeID == right.GetID()
+    assert layout() == before
+    assert slice_node(RIGHT).GetOrientation() == "Sagittal"
     assert right.GetDisplayNode().IsDisplayableInView(slice_node(LEFT).GetID())
     assert not opened.keepFrame.isVisible()
 
@@ -202,7 +207,8 @@ def test_other_segmentations_are_hidden_while_two_are_compared(trained: Any, wai
     assert not mine.GetDisplayNode().GetVisibility()
     opened.keepBothButton.click()
 
-    assert mine.GetDisplayNode().GetVisibility() and len(proposals()) == 3
+    assert mine.GetDisplayNode().GetVisibility()
+    assert len(proposals()) == 3
 
 
 def test_accepting_one_of_the_two_ends_the_comparison(trained: Any, wait_until: Any) -> None:
@@ -212,7 +218,8 @@ def test_accepting_one_of_the_two_ends_the_comparison(trained: Any, wait_until: 
     wait_until(lambda: opened.keepFrame.isVisible())
     opened.decide("acceptAllButton")
 
-    assert layout() == before and not opened.keepFrame.isVisible()
+    assert layout() == before
+    assert not opened.keepFrame.isVisible()
 
 
 @pytest.mark.parametrize("share", [0.1, 0.6])
@@ -224,7 +231,8 @@ def test_cancelling_a_comparison_leaves_no_proposal(trained: Any, wait_until: An
     opened.compareScanButton.click()
     wait_until(lambda: opened.compareScanButton.text == "Compare on this scan")
 
-    assert proposals() == [] and not opened.keepFrame.isVisible()
+    assert proposals() == []
+    assert not opened.keepFrame.isVisible()
 
 
 def test_a_scene_closed_during_a_comparison_leaves_the_views_as_they_were(trained: Any, wait_until: Any) -> None:
@@ -234,7 +242,8 @@ def test_a_scene_closed_during_a_comparison_leaves_the_views_as_they_were(traine
     wait_until(lambda: opened.keepFrame.isVisible())
     slicer.mrmlScene.Clear(0)
 
-    assert layout() == before and slice_node(RIGHT).GetOrientation() == "Sagittal"
+    assert layout() == before
+    assert slice_node(RIGHT).GetOrientation() == "Sagittal"
     assert not opened.keepFrame.isVisible()
 
 
@@ -248,10 +257,46 @@ def test_a_scan_deleted_between_the_two_models_ends_the_work(trained: Any, wait_
     assert not opened.keepFrame.isVisible()
 
 
-def test_another_project_forgets_the_comparison_of_this_one(trained: Any, wait_until: Any) -> None:
+def test_a_scene_closed_while_two_models_work_ends_the_work(trained: Any, wait_until: Any) -> None:
+    opened = trained("--slow")
+    before = layout()
+    opened.compareScanButton.click()
+    wait_until(lambda: opened.modelsProgressBar.value >= 55)
+    slicer.mrmlScene.Clear(0)
+    wait_until(lambda: "scene was closed meanwhile" in opened.modelsStatusLabel.text)
+
+    assert proposals() == []
+    assert layout() == before
+
+
+def test_the_project_model_that_was_chosen_is_still_chosen_after_a_restart(
+    panel: Any, trained: Any, wait_until: Any
+) -> None:
+    first = trained()
+    first.modelComboBox.setCurrentIndex(first.modelComboBox.findText("weak (in use in the project)"))
+    first.widget.cleanup()
+    first.widget.cleanup = lambda: None
+    second = panel()
+    second.open(first.volume)
+    assert second.parameters.model == PROJECT
+    wait_until(lambda: second.modelComboBox.currentText == "weak (in use in the project)")
+
+
+def test_segments_model_can_be_taken_into_the_project(trained: Any, wait_until: Any) -> None:
+    opened = trained()
+    opened.modelComboBox.setCurrentIndex(opened.modelComboBox.findData("fake"))
+    opened.adoptButton.click()
+    wait_until(lambda: opened.parameters.model == PROJECT)
+
+    wait_until(lambda: opened.widget._shelf.history[-1]["model_id"] == "fake")
+    assert not opened.adoptButton.enabled  # Segment uses the project's model now
+
+
+def test_another_project_forgets_the_comparison_of_this_one(trained: Any) -> None:
     opened = trained()
     opened.widget._project.close()
 
-    assert not opened.modelsCollapsibleButton.isVisible() and opened.modelsTable.rowCount == 0
+    assert not opened.modelsCollapsibleButton.isVisible()
+    assert opened.modelsTable.rowCount == 0
     assert opened.comparisonFrame.isHidden()
     assert opened.modelComboBox.findText("weak (in use in the project)") < 0

@@ -41,7 +41,10 @@ TRAINING = {
     "optimizer": {"learning_rate": 0.05, "warmup_steps": 0},
     "data": {"patch_size": [8, 16, 16], "batch_labeled": 2, "batch_unlabeled": 2, "workers": 0},
 }
-SETTINGS = "max_steps=200 validation_interval=25 log_interval=2 device.threads=1 method.ema_decay=0.8 optimizer.learning_rate=0.03"
+SETTINGS = (
+    "max_steps=200 validation_interval=25 log_interval=2 device.threads=1 method.ema_decay=0.8 "
+    "optimizer.learning_rate=0.03"
+)
 PATIENTS = 10
 
 
@@ -118,7 +121,7 @@ def plotted() -> int:
     return losses[0].GetNumberOfRows() if losses else 0
 
 
-def picture(opened: Any, section: Any, name: str) -> None:
+def picture(section: Any, name: str) -> None:
     """Save a section of the panel where the README's pictures are wanted."""
     folder = os.environ.get("VQSEG_SCREENSHOTS")
     if not folder:
@@ -200,7 +203,7 @@ def test_corrected_scans_make_a_better_model_that_segment_uses(
     seen = plotted()
     wait_until(lambda: plotted() > seen, 60)
     wait_until(lambda: "Validation Dice" in first.runLabel.text, 60)
-    picture(first, first.widget._training, "training")
+    picture(first.widget._training, "training")
     run_id, blocks = first.widget._watch.run["run_id"], [beat.longest()]
 
     # Slicer closes and opens: the run went on, and is found.
@@ -225,8 +228,8 @@ def test_corrected_scans_make_a_better_model_that_segment_uses(
     name = run["spec"]["name"]
     wait_until(lambda: second.modelComboBox.findText(f"{name} (in use in the project)") >= 0, 60)
     assert second.comparisonLabel.text.startswith("<b>Not worse")
-    picture(second, second.widget._models, "models")
-    second.modelComboBox.setCurrentIndex(second.modelComboBox.findText(f"{name} (in use in the project)"))
+    picture(second.widget._models, "models")
+    assert second.modelComboBox.currentText == f"{name} (in use in the project)"
     after = segment(second, scan, voxels)
     assert after != before
 

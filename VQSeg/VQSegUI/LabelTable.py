@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterable, List
 
 from slicer.i18n import tr as _
 
+from VQSegUI.CaseNodes import STARTED_ATTRIBUTE, startOfWork
 from VQSegUI.Problem import Problem
 from VQSegUI.Proposal import segmentIDs
 from VQSegUI.Segments import Label, describeSegment, labelName
@@ -28,7 +29,7 @@ def remember(segmentationNode: Any, labels: Iterable[Label], model: str) -> None
 
 
 def inherit(segmentationNode: Any, proposalNode: Any) -> None:
-    """Add the labels of a proposal to the segmentation it is accepted into; values given earlier stay."""
+    """Add labels, model and start of a proposal to the segmentation it is accepted into; values given earlier stay."""
     table = readTable(segmentationNode)
     for label in readTable(proposalNode):
         if label["name"] not in [known["name"] for known in table]:
@@ -37,6 +38,8 @@ def inherit(segmentationNode: Any, proposalNode: Any) -> None:
     model = proposalNode.GetAttribute(MODEL_ATTRIBUTE)
     if model:
         segmentationNode.SetAttribute(MODEL_ATTRIBUTE, model)
+    if startOfWork(segmentationNode) is None:
+        segmentationNode.SetAttribute(STARTED_ATTRIBUTE, startOfWork(proposalNode))
 
 
 def modelOf(segmentationNode: Any) -> str:

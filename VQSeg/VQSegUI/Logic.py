@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Optional, Sequence, Tuple
 
 import qt
 import slicer
@@ -15,8 +15,10 @@ from VQSegUI.CompareJob import ComparedModel, CompareJob
 from VQSegUI.Engine import Engine
 from VQSegUI.EngineSource import EngineSource
 from VQSegUI.ExportJob import ExportJob
+from VQSegUI.OpenCaseJob import OpenCaseJob
 from VQSegUI.Parameters import parameterNode
 from VQSegUI.Problem import Problem
+from VQSegUI.QueueJob import Acceptance, QueueJob
 from VQSegUI.RefineJob import RefineJob
 from VQSegUI.ScanJob import ScanRequest
 from VQSegUI.SegmentBridge import referenceVolume
@@ -157,6 +159,54 @@ class VQSegLogic(ScriptedLoadableModuleLogic):
             Problem: The scan is gone or cannot be written; nothing was written.
         """
         return self._run(ExportJob(segmentationNode, folder), wait)
+
+    def queue(
+        self,
+        segmentationNode: Any,
+        project: str,
+        annotatorID: str = "",
+        isWhole: bool = False,
+        confirm: Optional[Callable[[str], bool]] = None,
+        wait: bool = False,
+    ) -> Any:
+        """Store a scan and what was drawn on it in a project, as a new case or as the next revision of its case.
+
+        Args:
+            segmentationNode: What was drawn; the scan is its reference volume.
+            project: Folder of the project where the engine runs.
+            annotatorID: Name to be recorded; never a patient's.
+            isWhole: All slices were reviewed; otherwise those that were edited, marked or looked at.
+            confirm: Answers questions, for example whether an empty label map is meant; None asks in a dialog.
+            wait: As of `segment`.
+
+        Returns:
+            With ``wait`` the engine's summary of the case, a dictionary; otherwise the `QueueJob`, already started.
+
+        Raises:
+            Problem: As `segment`; or the project refuses the case. Nothing was stored then.
+        """
+        volumeNode = referenceVolume(segmentationNode)
+        if volumeNode is None:
+            raise Problem(_("The scan of this segmentation is not in the scene, so it cannot be stored."))
+        acceptance = Acceptance(segmentationNode.GetID(), project, annotatorID, isWhole)
+        return self._run(QueueJob(self.engine, volumeNode.GetID(), acceptance, confirm), wait)
+
+    def openCase(self, project: str, caseID: str, window: Optional[Sequence[float]] = None, wait: bool = False) -> Any:
+        """Load a case of a project with its label map, to look at it or to correct it.
+
+        Args:
+            project: As of `queue`.
+            caseID: The case.
+            window: Lowest and highest value shown; None: Slicer chooses.
+            wait: As of `segment`.
+
+        Returns:
+            With ``wait`` the scan, a ``vtkMRMLScalarVolumeNode``; otherwise the `OpenCaseJob`, already started.
+
+        Raises:
+            Problem: There is no such case, or it is damaged; nothing was loaded.
+        """
+        return self._run(OpenCaseJob(self.engine, project, caseID, window), wait)
 
     def _run(self, job: Any, wait: bool) -> Any:
         job.start()

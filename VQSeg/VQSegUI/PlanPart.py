@@ -37,14 +37,15 @@ class PlanPart:
         self._measure = JobButton(ui.measureButton, ui.measureProgressBar, ui.trainingStatusLabel, self._slot, log)
         self._plan: Dict[str, Any] = {}
         self._reply: Any = None
-        self._isStarting, self._wasRunning, self._path = False, False, ""
+        self._isStarting = self._wasRunning = self._isOutdated = False
+        self._path = ""
         self._connect()
         self.update()
 
     def update(self) -> None:
         """Offer what there is now, and ask what a run would use while the person can see it."""
         if self._project.path != self._path:
-            self._path = self._project.path
+            self._path, self._plan = self._project.path, {}
             selectChoice(self._ui.parentComboBox, IN_USE)
         self._offerParents()
         self._ask()
@@ -85,14 +86,29 @@ class PlanPart:
         selectChoice(box, chosen if chosen in [row[1] for row in rows] else IN_USE)
 
     def _ask(self) -> None:
-        """Ask what a run would use; the last question counts."""
-        self._reply = None
+        """Ask what a run would use; one question at a time, since planning takes a moment in a large project."""
         canAsk = self._project.isOpen() and self._engine.state == READY and self._engine.can("runs/plan")
-        if canAsk and not self._ui.trainingCollapsibleButton.collapsed and not self._watch.isRunning():
-            reply = self._reply = self._engine.request("runs/plan", self._wish())
-            reply.succeeded.connect(lambda plan: self._take(plan) if reply is self._reply else None)
-            reply.failed.connect(lambda problem: self._onFailed(problem) if reply is self._reply else None)
+        isWanted = canAsk and not self._ui.trainingCollapsibleButton.collapsed and not self._watch.isRunning()
+        self._isOutdated = isWanted and self._reply is not None
+        if isWanted and self._reply is None:
+            wish = self._wish()
+            reply = self._reply = self._engine.request("runs/plan", wish)
+            reply.succeeded.connect(lambda plan: self._onPlanned(reply, wish, plan))
+            reply.failed.connect(lambda problem: self._onNotPlanned(reply, problem))
         self._show()
+
+    def _onPlanned(self, reply: Any, wish: Dict[str, Any], plan: Dict[str, Any]) -> None:
+        if reply is self._reply:
+            self._reply = None
+            if wish["project"] == self._project.path:
+                self._take(plan)
+            if self._isOutdated:
+                self._ask()
+
+    def _onNotPlanned(self, reply: Any, problem: Problem) -> None:
+        if reply is self._reply:
+            self._reply = None
+            self._onFailed(problem)
 
     def _wish(self) -> Dict[str, Any]:
         """Return what a run is asked for, without its duration."""
@@ -113,12 +129,16 @@ class PlanPart:
         }
         self._isStarting = True
         self._say(_("Starting the run"))
-        reply = self._engine.request("runs/start", {**self._wish(), **wish})
-        reply.succeeded.connect(self._onStarted)
+        wish = {**self._wish(), **wish}
+        reply = self._engine.request("runs/start", wish)
+        reply.succeeded.connect(lambda answer: self._onStarted(wish["project"], answer))
         reply.failed.connect(self._onFailed)
 
-    def _onStarted(self, answer: Dict[str, Any]) -> None:
+    def _onStarted(self, path: str, answer: Dict[str, Any]) -> None:
         self._isStarting = False
+        if path != self._project.path:
+            self._show()  # the run of another project is found when that one is opened
+            return
         going = _("The run goes on in the background, also when Slicer is closed.")
         self._say(" ".join([going, *answer.get("notes", [])]))
         self._watch.follow(answer["run"])

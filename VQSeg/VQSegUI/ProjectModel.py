@@ -22,6 +22,8 @@ class ProjectModel:
         self._engine, self._project, self._models = engine, project, models
         self._reply: Any = None
         project.changed.connect(self._look)
+        if project.path:  # it is opened soon; whoever chose its model last time shall keep it
+            models.offer([{**modelFromCard(project.path, {}), "name": _("Model in use in the project")}])
 
     def _look(self) -> None:
         self._reply = None

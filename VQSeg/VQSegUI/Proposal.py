@@ -8,6 +8,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from VQSegUI import SceneBridge, SegmentBridge
+from VQSegUI.CaseNodes import startWork
 from VQSegUI.Segments import Label, makeSegment, stampSegmentSteps
 from VQSegUI.Steps import finish
 
@@ -19,6 +20,7 @@ def createProposal(volumeNode: Any) -> Any:
     node = createSegmentation(_proposalName(volumeNode), beside=volumeNode)
     node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
     node.SetAttribute(PROPOSAL_ATTRIBUTE, "1")
+    startWork(node)
     return node
 
 

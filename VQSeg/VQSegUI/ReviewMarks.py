@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, FrozenSet, Generator, Iterable, List, Set
 
 from VQSegUI.Proposal import segmentIDs
-from VQSegUI.Segments import STAMP_TAG, editedSlices, readTag
+from VQSegUI.Segments import STAMP_TAG, editedSlices, editedSliceSteps, readTag
 from VQSegUI.SliceStamps import differingSlices, stampsFromText, stampSteps
 
 ATTRIBUTES = {"seen": "VQSeg.SeenSlices", "right": "VQSeg.RightSlices", "open": "VQSeg.OpenSlices"}
@@ -77,6 +77,14 @@ def allEditedSlices(segmentationNode: Any) -> Set[int]:
 def reviewedSlices(segmentationNode: Any) -> List[int]:
     """Return the slices a person has looked at, marked or edited: those that may teach a model."""
     return sorted(readMarks(segmentationNode).reviewed(allEditedSlices(segmentationNode)))
+
+
+def reviewedSliceSteps(segmentationNode: Any) -> Generator[None, None, List[int]]:
+    """Find the reviewed slices as `reviewedSlices`, a few slices per step."""
+    edited: Set[int] = set()
+    for segmentID in segmentIDs(segmentationNode):
+        edited |= yield from editedSliceSteps(segmentationNode, segmentID)
+    return sorted(readMarks(segmentationNode).reviewed(k for k in edited if k >= 0))
 
 
 def correctedSlices(segmentationNode: Any) -> Generator[None, None, List[int]]:

@@ -22,14 +22,14 @@ class Curves:
     steps: List[int] = field(default_factory=list)
     values: Dict[str, List[float]] = field(default_factory=dict)
 
-    def add(self, step: int, values: Dict[str, Any]) -> None:
-        """Append a step; curves that it does not mention get a gap."""
-        for name in values:
+    def extend(self, steps: Sequence[int], rows: Sequence[Dict[str, Any]]) -> None:
+        """Append steps with what was told at each; curves that a row does not mention get a gap."""
+        for name in dict.fromkeys(name for row in rows for name in row):
             self.values.setdefault(name, [math.nan] * len(self.steps))
-        self.steps.append(step)
+        self.steps.extend(steps)
         for name, known in self.values.items():
-            value = values.get(name)
-            known.append(math.nan if value is None else float(value))
+            told = [row.get(name) for row in rows]
+            known.extend(math.nan if value is None else float(value) for value in told)
 
     def last(self, name: str) -> Optional[float]:
         """Return the last value that a curve has, None when there is none."""
@@ -37,14 +37,17 @@ class Curves:
 
 
 class RunEvents:
-    """The events of one run, in the order of their numbers.
+    """The events of one run, in the order of their numbers, and their curves.
 
     Attributes:
         next: Number of the event to ask for next.
+        losses: The losses.
+        dice: The validation Dice: the mean as `MEAN_DICE`, the structures by their names.
     """
 
     def __init__(self) -> None:
         self.next = 0
+        self.losses, self.dice = Curves(), Curves()
         self._events: List[Dict[str, Any]] = []
 
     def take(self, first: int, events: Sequence[Dict[str, Any]]) -> bool:
@@ -55,26 +58,23 @@ class RunEvents:
         Returns:
             Whether anything is different now.
         """
-        isChanged = bool(events) or first < len(self._events)
-        self._events = [*self._events[:first], *events]
+        isShorter = first < len(self._events)
+        kept = self._events[:first]
+        self._events = [*kept, *events]
         self.next = len(self._events)
-        return isChanged
+        if isShorter:
+            self.losses, self.dice = Curves(), Curves()
+        self._draw(self._events if isShorter else events)
+        return isShorter or bool(events)
 
-    def losses(self) -> Curves:
-        """Return the losses."""
-        curves = Curves()
-        for event in self._of("step"):
-            names = [name for name in event if name.startswith(LOSS_PREFIX) or name == COMMITMENT]
-            curves.add(event["step"], {name: event[name] for name in names})
-        return curves
+    def _draw(self, events: Sequence[Dict[str, Any]]) -> None:
+        steps = [event for event in events if event.get("event") == "step"]
+        losses = [{name: each[name] for name in each if _isLoss(name)} for each in steps]
+        self.losses.extend([each["step"] for each in steps], losses)
+        judged = [event for event in events if event.get("event") == "validation"]
+        dice = [{MEAN_DICE: each.get("dice"), **(each.get("dice_per_label") or {})} for each in judged]
+        self.dice.extend([each["step"] for each in judged], dice)
 
-    def dice(self) -> Curves:
-        """Return the validation Dice: the mean as `MEAN_DICE`, the structures by their names."""
-        curves = Curves()
-        for event in self._of("validation"):
-            perLabel = event.get("dice_per_label") or {}
-            curves.add(event["step"], {MEAN_DICE: event.get("dice"), **perLabel})
-        return curves
 
-    def _of(self, kind: str) -> List[Dict[str, Any]]:
-        return [event for event in self._events if event.get("event") == kind]
+def _isLoss(name: str) -> bool:
+    return name.startswith(LOSS_PREFIX) or name == COMMITMENT

@@ -103,7 +103,8 @@ class RunPart:
 
     def _onAnswer(self, answer: Dict[str, Any]) -> None:
         self._isAsking = False
-        self._watch.follow(answer["run"])
+        if self._watch.run is not None and self._watch.run["run_id"] == answer["run"]["run_id"]:
+            self._watch.follow(answer["run"])
         self.update()
 
     def _onFailed(self, problem: Problem) -> None:
@@ -132,9 +133,9 @@ class RunPart:
     def _updateCurves(self) -> None:
         if self._ui.curvesButton.checked and self._watch.run is not None:
             name, events = self._watch.run["spec"]["name"], self._watch.events
-            self._plot.update(LOSSES, _("Losses of '{name}'").format(name=name), events.losses(), _lossLooks())
+            self._plot.update(LOSSES, _("Losses of '{name}'").format(name=name), events.losses, _lossLooks())
             title = _("Validation Dice of '{name}'").format(name=name)
-            self._plot.update(DICE, title, events.dice(), self._diceLooks())
+            self._plot.update(DICE, title, events.dice, self._diceLooks())
 
     def _removeCurves(self) -> None:
         self._plot.remove()
@@ -152,7 +153,7 @@ class RunPart:
             left = run.get("seconds_left")
             done = _("Step {step} of {steps}").format(step=run["step"], steps=run["steps"])
             parts.append(done + (_(", about {left} left").format(left=describeDuration(left)) if left else "") + ".")
-        dice, loss = self._watch.events.dice().last(MEAN_DICE), self._watch.events.losses().last(TOTAL_LOSS)
+        dice, loss = self._watch.events.dice.last(MEAN_DICE), self._watch.events.losses.last(TOTAL_LOSS)
         if loss is not None:
             parts.append(_("Loss {loss:.3f}.").format(loss=loss))
         if dice is not None:

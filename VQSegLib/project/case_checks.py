@@ -17,7 +17,8 @@ class ConfirmationNeeded(ProjectError):  # noqa: N818 - a question to the user
     """Refused unless the user says that it is meant.
 
     Attributes:
-        question: ``empty`` (a label map without labels) or ``overlap`` (structures that share voxels).
+        question: ``empty`` (a label map without labels), ``overlap`` (structures that share voxels) or ``revision``
+            (the scan is labeled already).
     """
 
     def __init__(self, sentence: str, *, question: str) -> None:

@@ -18,7 +18,7 @@ from VQSegLib.errors import ProjectError
 from VQSegLib.image_files import save_volume
 from VQSegLib.labels import LabelTable
 from VQSegLib.leftovers import temporary_name
-from VQSegLib.project.case_checks import check_image
+from VQSegLib.project.case_checks import ConfirmationNeeded, check_image
 from VQSegLib.project.case_store import CaseStore
 from VQSegLib.project.cases import (
     IMAGE_NAME,
@@ -171,14 +171,16 @@ class CaseWriter:
         """Return the case that holds the same scan if a label map may be added to it.
 
         Raises:
+            ConfirmationNeeded: The scan is there already with a label map, and this one comes with another.
             ProjectError: The scan is there already and nothing new comes with it.
         """
         twin = next((one for one in self._store.list().records if one.image.voxel_sha256 == voxel_sha256), None)
         if twin is None or (is_labeled and (is_revision or not twin.is_labeled)):
             return twin
-        advice = "accept it as a new revision of that case" if is_labeled else "a scan is added only once"
-        msg = f"The same image is in the project already as '{twin.case_id}' ({twin.state}); {advice}."
-        raise ProjectError(msg)
+        msg = f"The same image is in the project already as '{twin.case_id}' ({twin.state}); "
+        if is_labeled:
+            raise ConfirmationNeeded(msg + "accept it as a new revision of that case.", question="revision")
+        raise ProjectError(msg + "a scan is added only once.")
 
     def _usable(self, case_id: str) -> CaseRecord:
         record = self._store.get(case_id)

@@ -57,7 +57,7 @@ class AddCaseParams(ProjectParams):
     reviewed_slices_k: tuple[Index, ...] | None = None
     revises: str | None = None
     same_patient_as: str | None = None
-    confirmed: tuple[Literal["empty", "overlap"], ...] = ()
+    confirmed: tuple[Literal["empty", "overlap", "revision"], ...] = ()
 
 
 class AddScansParams(ProjectParams):
