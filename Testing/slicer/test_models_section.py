@@ -106,6 +106,19 @@ def test_promote_and_roll_back_change_what_segment_uses(trained: Any, wait_until
     assert not opened.rollBackButton.enabled
 
 
+def test_the_model_in_use_is_compared_with_the_one_before(trained: Any, wait_until: Any) -> None:
+    opened = trained()
+    opened.modelsTable.selectRow(0)
+    assert not opened.compareButton.enabled  # nothing was in use before
+    opened.modelsTable.selectRow(1)
+    opened.promoteButton.click()
+    wait_until(lambda: opened.modelsTable.item(1, 5).text() == "✓")
+    opened.compareScanButton.click()
+    wait_until(lambda: opened.keepFrame.isVisible())
+
+    assert opened.keepLabel.text == "Left: Doe^Jane CT: weak. Right: Doe^Jane CT: weak 2."
+
+
 def test_a_worse_model_is_promoted_only_with_a_reason(trained: Any, wait_until: Any) -> None:
     opened = trained("--worse")
     opened.promoteButton.click()

@@ -143,6 +143,7 @@ def plot_picture(name: str) -> None:
     view.GetRenderWindow().SetSize(960, 320)
     matrix = vtk.vtkChartMatrix()
     matrix.SetSize(vtk.vtkVector2i(2, 1))
+    matrix.SetGutter(vtk.vtkVector2f(70, 0))
     view.GetScene().AddItem(matrix)
     for number, node in enumerate(slicer.util.getNodesByClass("vtkMRMLPlotChartNode")):
         chart = matrix.GetChart(vtk.vtkVector2i(number, 0))

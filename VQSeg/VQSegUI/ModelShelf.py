@@ -40,6 +40,12 @@ class ModelShelf:
         """Return the model that the project uses."""
         return next((model for model in self.models if model.get("is_in_use")), None)
 
+    def before(self) -> Optional[ShelvedModel]:
+        """Return the model that was in use before the present one."""
+        inUse = self.inUse()
+        earlier = [self.find(decision["model_id"]) for decision in reversed(self.history)]
+        return next((model for model in earlier if model is not None and model is not inUse), None)
+
     def path(self, modelID: str) -> str:
         """Return the file of a model on the computer of the engine, as `segment` takes it."""
         return f"{self._project.path}/models/{modelID}.safetensors"

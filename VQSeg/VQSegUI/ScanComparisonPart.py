@@ -53,7 +53,7 @@ class ScanComparisonPart:
         if self._store.parameters.inputVolumeID is None:
             missing = _("Choose an input volume in the section Segment.")
         elif not self._shelfPart.pair():
-            missing = _("Select a model that is not in use, or two models.")
+            missing = _("Select one model to compare with the one in use, or two.")
         hint = _("Segment the input volume with the model in use and the selected one, or with two selected ones.")
         self._run.update(missing, hint)
         shown = self._view.shown()

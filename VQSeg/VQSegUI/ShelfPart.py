@@ -82,7 +82,7 @@ class ShelfPart:
         none = "" if self._shelf.models else _("The project has no model yet; train one, or add one.")
         one = none or ("" if len(chosen) == 1 else _("Select one model."))
         ownUse = _("This model is in use already.") if one == "" and chosen[0].get("is_in_use") else ""
-        two = none or ("" if self.pair() else _("Select a model that is not in use, or two models."))
+        two = none or ("" if self.pair() else _("Select one model to compare with the one in use, or two."))
         self._compare.update(two, _("Compare with the model in use, or two selected ones, on the held-out scans."))
         self._promote.update(one or ownUse, _("Use this model from now on, unless it is worse on the held-out scans."))
         self._export.update(one, _("Copy the model into a file of its own, to be used elsewhere."))
@@ -98,10 +98,14 @@ class ShelfPart:
         ui.rollBackButton.toolTip = back if self._shelf.canRollBack else _("There is no model to go back to.")
 
     def pair(self) -> List[ShelvedModel]:
-        """Return the two models to compare, the older or used one first; empty when there are not two."""
-        chosen, inUse = self.chosen(), self._shelf.inUse()
-        if len(chosen) == 1 and inUse is not None and not chosen[0].get("is_in_use"):
-            chosen = [inUse, *chosen]
+        """Return the two models to compare, the older or used one first; empty when there are not two.
+
+        One selected model is compared with the one in use, and that one with the one before it.
+        """
+        chosen = self.chosen()
+        if len(chosen) == 1:
+            other = self._shelf.before() if chosen[0].get("is_in_use") else self._shelf.inUse()
+            chosen = [other, *chosen] if other is not None else []
         return chosen if len(chosen) == 2 and not any(model.get("problem") for model in chosen) else []
 
     def release(self) -> None:
