@@ -80,7 +80,7 @@ def test_what_a_run_would_use_is_said_before_it_starts(open_project: Any) -> Non
     for words in ("8 labelled", "12 unlabelled", "2 labelled scans are held out", "Method: vqseg"):
         assert words in opened.planLabel.text
     assert opened.parentComboBox.currentText == "Model in use (weak)"
-    assert opened.presetComboBox.currentText == "Standard: 1000 steps (after a few new scans)"
+    assert opened.presetComboBox.currentText == "Standard: 1000 steps"
     assert opened.measureButton.isVisible()
     assert opened.startRunButton.enabled
 
@@ -90,8 +90,10 @@ def test_the_time_is_measured_on_request(open_project: Any, wait_until: Any) -> 
     opened.measureButton.click()
     wait_until(lambda: "about" in opened.presetComboBox.currentText)
 
-    assert opened.presetComboBox.currentText == "Standard: 1000 steps, about 7 min (after a few new scans)"
+    assert opened.presetComboBox.currentText == "Standard: 1000 steps, about 7 min"
     assert not opened.measureButton.isVisible()
+    assert "Standard: after a few new scans" in opened.presetComboBox.toolTip
+    assert opened.trainingStatusLabel.text == ""
 
 
 @pytest.mark.parametrize(
@@ -209,6 +211,7 @@ def test_stop_for_good_asks_first(open_project: Any, wait_until: Any, monkeypatc
     answers = [False, True]
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_, **__: answers.pop(0))
     opened.stopRunButton.click()
+    let_pass(wait_until, 100)
     assert opened.widget._watch.run["state"] == "running"
     opened.stopRunButton.click()
     wait_until(lambda: opened.widget._watch.run["state"] == "stopped")
@@ -244,6 +247,21 @@ def test_a_new_panel_finds_the_run_of_the_old_one(open_project: Any, wait_until:
     wait_until(lambda: second.widget._watch.run is not None)
     assert second.widget._watch.run["run_id"] == "run-1"
     wait_until(lambda: second.widget._watch.run["state"] == "finished")
+
+
+def test_of_several_runs_the_last_one_is_shown(open_project: Any, wait_until: Any, tmp_path: Path) -> None:
+    runs = str(tmp_path / "runs.json")
+    first = open_project(FAKE_RUNS=runs)
+    for number in ("run-1", "run-2"):
+        start(first, wait_until)
+        wait_until(lambda number=number: first.widget._watch.run["run_id"] == number)
+        wait_until(lambda: first.widget._watch.run["state"] == "finished")
+    first.widget.cleanup()
+    first.widget.cleanup = lambda: None
+    second = open_project(FAKE_RUNS=runs)
+    wait_until(lambda: second.widget._watch.run is not None)
+
+    assert second.widget._watch.run["run_id"] == "run-2"
 
 
 def test_closing_the_project_takes_run_and_curves_away(open_project: Any, wait_until: Any) -> None:

@@ -63,7 +63,7 @@ class PlanPart:
         ui.settingsLineEdit.editingFinished.connect(self._ask)
         ui.measureButton.clicked.connect(self._onMeasure)
         ui.startRunButton.clicked.connect(self._onStart)
-        self._measure.done.connect(lambda _job, plan: self._take(plan))
+        self._measure.done.connect(self._onMeasured)
         self._slot.changed.connect(self._show)
         self._project.changed.connect(self.update)
         self._shelf.changed.connect(self.update)
@@ -122,6 +122,10 @@ class PlanPart:
             return
         self._measure.follow(EngineJob(self._engine, "runs/plan", {**self._wish(), "measure": True}).start())
 
+    def _onMeasured(self, _job: Any, plan: Dict[str, Any]) -> None:
+        self._measure.say("")
+        self._take(plan)
+
     def _onStart(self) -> None:
         wish = {
             "preset": _chosen(self._ui.presetComboBox) or USUAL_PRESET,
@@ -161,6 +165,8 @@ class PlanPart:
         box, chosen = self._ui.presetComboBox, _chosen(self._ui.presetComboBox) or USUAL_PRESET
         fillChoices(box, [(_describePreset(preset), preset["name"]) for preset in plan.get("presets", [])])
         selectChoice(box, chosen)
+        purposes = [f"{_name(preset)}: {preset['purpose']}" for preset in plan.get("presets", [])]
+        box.toolTip = "\n".join([_("How long the model learns."), *purposes])
         self._show()
 
     def _say(self, text: str) -> None:
@@ -206,8 +212,12 @@ def _describePlan(plan: Dict[str, Any]) -> str:
 
 
 def _describePreset(preset: Dict[str, Any]) -> str:
-    names = {"quick": _("Quick"), "standard": _("Standard"), "thorough": _("Thorough")}
-    name, seconds = names.get(preset["name"], preset["name"]), preset.get("seconds")
+    name, seconds = _name(preset), preset.get("seconds")
     steps = _("{count} steps").format(count=preset["steps"])
     lasts = _(", about {duration}").format(duration=describeDuration(seconds)) if seconds is not None else ""
-    return f"{name}: {steps}{lasts} ({preset['purpose']})"
+    return f"{name}: {steps}{lasts}"
+
+
+def _name(preset: Dict[str, Any]) -> str:
+    names = {"quick": _("Quick"), "standard": _("Standard"), "thorough": _("Thorough")}
+    return names.get(preset["name"], preset["name"])
