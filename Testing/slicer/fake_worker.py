@@ -77,6 +77,8 @@ class Worker(FakeProjects, FakeRuns):
                 self.cancelled.add(message.params["id"])
         elif message.method in ("segment", "uncertainty", "refine"):
             threading.Thread(target=self.work, args=(message,), daemon=True).start()
+        elif hasattr(self, "answer_" + message.method.replace("/", "_")):
+            threading.Thread(target=self.work_on_project, args=(message,), daemon=True).start()
         else:
             answer = getattr(self, message.method.replace("/", "_"), None)
             self.send(answer(message) if answer else Failure(message.id, -32601, "Unknown."))
@@ -112,7 +114,7 @@ class Worker(FakeProjects, FakeRuns):
         if "missing" in path:
             return Failure(request.id, USER_ERROR, f"There is no model '{path}'; choose another file.")
         labels = organs() if "--organs" in self.options else LABELS
-        name = self.name_in_use() if path in self.projects else "From file"
+        name = self.model_names().get(Path(path).stem, "From file")
         card = {"name": name, "description": "", "labels": {"labels": labels}, "validation": None}
         return Result(request.id, {"card": card})
 
@@ -125,11 +127,15 @@ class Worker(FakeProjects, FakeRuns):
     def volume_open(self, request: Request) -> Result:
         """Make room for a scan."""
         geometry = request.params["geometry"]
-        self.opened += 1
-        name = f"volume-{self.opened}"
-        self.volumes[name] = np.zeros(geometry["shape_kji"], request.params["dtype"])
+        name = self.open_volume(np.zeros(geometry["shape_kji"], request.params["dtype"]))
         print("opened", name, geometry["shape_kji"], file=sys.stderr, flush=True)
         return Result(request.id, {"volume": name})
+
+    def open_volume(self, array: np.ndarray) -> str:
+        """Keep a scan; return its name."""
+        self.opened += 1
+        self.volumes[f"volume-{self.opened}"] = array
+        return f"volume-{self.opened}"
 
     def volume_slab(self, request: Request) -> Result:
         """Take slices."""

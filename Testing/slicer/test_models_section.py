@@ -29,7 +29,7 @@ def trained(panel: Any, make_volume: Any, wait_until: Any) -> Any:
         opened.volume = make_volume()
         opened.open(opened.volume)
         opened.trainingCollapsibleButton.collapsed = opened.modelsCollapsibleButton.collapsed = False
-        opened.widget._project.open(PROJECT)
+        opened.widget.project.open(PROJECT)
         wait_until(lambda: opened.startRunButton.enabled)
         opened.promotesCheckBox.checked = False
         opened.startRunButton.click()
@@ -96,11 +96,11 @@ def test_promote_and_roll_back_change_what_segment_uses(trained: Any, wait_until
     wait_until(lambda: opened.modelsTable.item(1, 5).text() == "✓")
     assert "It is in use now." in opened.modelsStatusLabel.text
     assert opened.parameters.model == PROJECT
-    wait_until(lambda: opened.modelComboBox.currentText == "weak 2 (in use in the project)")
+    wait_until(lambda: opened.modelComboBox.currentText == "weak 2 (in use in Köpfe mit model)")
     assert not opened.promoteButton.enabled  # it is in use
 
     opened.rollBackButton.click()
-    wait_until(lambda: opened.modelComboBox.currentText == "weak (in use in the project)")
+    wait_until(lambda: opened.modelComboBox.currentText == "weak (in use in Köpfe mit model)")
     assert opened.modelsTable.item(0, 5).text() == "✓"
     assert "Rolled back; in use now: weak." in opened.modelsStatusLabel.text
     assert not opened.rollBackButton.enabled
@@ -286,13 +286,13 @@ def test_the_project_model_that_was_chosen_is_still_chosen_after_a_restart(
     panel: Any, trained: Any, wait_until: Any
 ) -> None:
     first = trained()
-    first.modelComboBox.setCurrentIndex(first.modelComboBox.findText("weak (in use in the project)"))
+    first.modelComboBox.setCurrentIndex(first.modelComboBox.findText("weak (in use in Köpfe mit model)"))
     first.widget.cleanup()
     first.widget.cleanup = lambda: None
     second = panel()
     second.open(first.volume)
     assert second.parameters.model == PROJECT
-    wait_until(lambda: second.modelComboBox.currentText == "weak (in use in the project)")
+    wait_until(lambda: second.modelComboBox.currentText == "weak (in use in Köpfe mit model)")
 
 
 def test_segments_model_can_be_taken_into_the_project(trained: Any, wait_until: Any) -> None:
@@ -307,9 +307,9 @@ def test_segments_model_can_be_taken_into_the_project(trained: Any, wait_until: 
 
 def test_another_project_forgets_the_comparison_of_this_one(trained: Any) -> None:
     opened = trained()
-    opened.widget._project.close()
+    opened.widget.project.close()
 
     assert not opened.modelsCollapsibleButton.isVisible()
     assert opened.modelsTable.rowCount == 0
     assert opened.comparisonFrame.isHidden()
-    assert opened.modelComboBox.findText("weak (in use in the project)") < 0
+    assert opened.modelComboBox.findText("weak (in use in Köpfe mit model)") < 0

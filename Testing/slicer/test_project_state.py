@@ -63,10 +63,10 @@ def test_a_created_project_is_open(make_engine: Any, wait_until: Any) -> None:
     state = ProjectState(make_engine())
     ear = Ear(state)
 
-    state.create("/projects/new", "openkbp_head_neck", intensity_window=[-160, 240])
+    state.create("/projects/new", {"labels": []}, intensity_window=[-160, 240])
     wait_until(state.isOpen)
 
-    assert (state.path, state.information["labels"]) == ("/projects/new", "openkbp_head_neck")
+    assert (state.path, state.information["labels"]) == ("/projects/new", {"labels": []})
     state.create("/projects/new", "openkbp_head_neck")
     wait_until(lambda: ear.problems)
     assert ear.problems == ["'/projects/new' is a project already; open it."]

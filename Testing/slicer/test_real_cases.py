@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import qt
 import slicer
 from test_real_worker import RealWorker
 
+from VQSegLib.image_files import save_volume
 from VQSegLib.project.folder import Project
+from VQSegLib.volume import Volume
 from VQSegUI.CaseNodes import caseOf
 from VQSegUI.Engine import Engine
 from VQSegUI.Logic import VQSegLogic
 from VQSegUI.ReviewMarks import Marks, reviewedSlices, writeMarks
 from VQSegUI.SceneBridge import readScan
 from VQSegUI.SegmentBridge import referenceVolume
+from VQSegUI.Segments import labelName
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +87,106 @@ def test_a_queued_scan_lies_in_the_project_voxel_by_voxel_and_comes_back(
     for name, mask in expected.items():
         np.testing.assert_array_equal(voxels(again, name, opened), mask, err_msg=name)
     assert reviewedSlices(again) == [1, 3]
+
+
+def test_the_panel_builds_a_data_set(
+    engine: Engine,
+    make_panel: Any,
+    make_volume: Any,
+    tiny_model: Path,
+    edit: Any,
+    wait_until: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """New project, queue, revise, reopen, exclude, next scan: every click of a person, every file checked."""
+    opened = make_panel(engine)
+    ct = make_volume(noise(2))
+    opened.open(ct)
+    opened.widget.addModelFile(str(tiny_model))
+    wait_until(lambda: opened.parameters.model == str(tiny_model))
+    opened.projectCollapsibleButton.collapsed = False
+    opened.newProjectButton.click()
+    opened.newPathLineEdit.text = str(tmp_path / "Daten ä")
+    opened.createProjectButton.click()
+    wait_until(lambda: "0 queued" in opened.projectLabel.text)
+
+    opened.segment()
+    opened.wholeCheckBox.checked = True
+    opened.annotatorLineEdit.text = "me"
+    queue(opened, wait_until)
+
+    project = Project.open(tmp_path / "Daten ä")
+    (record,) = project.cases()
+    assert f"Stored as '{record.case_id}', revision 1. Used for training" in opened.projectStatusLabel.text
+    assert (record.labels[0].reviewed_slices, record.labels[0].provenance.annotator_id) == (None, "me")
+    assert record.labels[0].edits.voxels == 0
+    wait_until(lambda: "1 queued" in opened.projectLabel.text)
+
+    mine = opened.queueSelector.currentNode()
+    painted = np.zeros((6, 24, 32), bool)
+    painted[2, 3:8, 3:9] = True
+    segmentation = mine.GetSegmentation()
+    cord = segmentation.GetNthSegmentID(0)
+    before = project.load_label(record.case_id).array
+    segmentation.GetSegment(cord).SetName("umbenannt")
+    edit(mine, cord, ct, painted)
+    queue(opened, wait_until)
+    (revised,) = Project.open(project.path).cases()
+    assert (revised.case_id, len(revised.labels)) == (record.case_id, 2)
+    after = project.load_label(record.case_id).array
+    assert revised.labels[1].reviewed_slices == (2,)
+    value = {"Cord": 2, "Larynx": 5}[labelName(segmentation.GetSegment(cord))]
+    np.testing.assert_array_equal(after[painted], value)
+    np.testing.assert_array_equal(np.delete(after, 2, axis=0), np.delete(before, 2, axis=0))
+
+    slicer.mrmlScene.Clear(0)
+    opened.casesCollapsibleButton.collapsed = False
+    wait_until(lambda: opened.casesTable.rowCount == 1 and opened.casesTable.item(0, 0) is not None)
+    opened.casesTable.selectRow(0)
+    wait_until(lambda: opened.openCaseButton.enabled)
+    opened.openCaseButton.click()
+    wait_until(lambda: "correct it" in opened.projectStatusLabel.text)
+    again = opened.queueSelector.currentNode()
+    assert opened.inputSelector.currentNode() is referenceVolume(again)
+    assert opened.reviewSelector.currentNode() is again
+    queue(opened, wait_until)
+    assert "this very label map" in opened.projectStatusLabel.text  # the very same label map is no new revision
+    assert len(Project.open(project.path).cases()[0].labels) == 2
+
+    opened.excludeButton.click()
+    wait_until(lambda: "1 excluded" in opened.projectLabel.text)
+    assert Project.open(project.path).cases()[0].state == "excluded"
+    wait_until(lambda: opened.excludeButton.text == "Include")
+    opened.excludeButton.click()
+    wait_until(lambda: "1 queued" in opened.projectLabel.text)
+
+    paths = []
+    for seed in (5, 6):
+        save_volume(tmp_path / f"{seed}.nii.gz", Volume(noise(seed), np.diag([1.0, 1, 3, 1])))
+        paths.append(str(tmp_path / f"{seed}.nii.gz"))
+    monkeypatch.setattr(qt.QFileDialog, "getOpenFileNames", lambda *_: (paths, ""))
+    opened.addFilesButton.click()
+    wait_until(lambda: "2 without labels" in opened.projectLabel.text)
+    opened.nextScansButton.click()
+    wait_until(lambda: opened.nextScansTable.rowCount == 2, 60)
+    chosen = opened.nextScansTable.item(0, 0).text()
+    assert opened.nextScansTable.item(0, 1).text()
+    opened.nextScansTable.cellClicked.emit(0, 0)
+    wait_until(lambda: "no labels yet" in opened.projectStatusLabel.text)
+    scan = opened.inputSelector.currentNode()
+    assert caseOf(scan, str(project.path)) == chosen
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(scan), project.load_image(chosen).array)
+    opened.segment()
+    opened.wholeCheckBox.checked = True
+    queue(opened, wait_until)
+    assert f"Stored as '{chosen}', revision 1." in opened.projectStatusLabel.text
+    assert len(Project.open(project.path).cases()) == 3
+
+
+def queue(opened: Any, wait_until: Any) -> None:
+    """Click Accept and queue and wait for the end."""
+    wait_until(lambda: opened.queueButton.enabled)
+    opened.projectStatusLabel.text = ""
+    opened.queueButton.click()
+    wait_until(lambda: opened.projectStatusLabel.text and opened.queueButton.text != "Cancel", 60)

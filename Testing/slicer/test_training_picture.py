@@ -18,7 +18,7 @@ def test_every_stage_of_training_fits_into_the_module_panel(
     for name in ("engineCollapsibleButton", "segmentCollapsibleButton", "proposalCollapsibleButton"):
         getattr(opened, name).collapsed = True
     opened.trainingCollapsibleButton.collapsed = False
-    opened.widget._project.open("/data/model project with a rather long name")
+    opened.widget.project.open("/data/model project with a rather long name")
     wait_until(lambda: opened.startRunButton.enabled)
     opened.measureButton.click()
     wait_until(lambda: "about" in opened.presetComboBox.currentText)

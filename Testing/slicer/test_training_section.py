@@ -33,8 +33,8 @@ def open_project(panel: Any, wait_until: Any) -> Any:
         opened.widget.enter()
         opened.trainingCollapsibleButton.collapsed = False
         wait_until(lambda: opened.engine.state == "ready")
-        opened.widget._project.open(PROJECT)
-        wait_until(opened.widget._project.isOpen)
+        opened.widget.project.open(PROJECT)
+        wait_until(opened.widget.project.isOpen)
         wait_until(lambda: "Looking" not in opened.planLabel.text)
         return opened
 
@@ -269,7 +269,7 @@ def test_closing_the_project_takes_run_and_curves_away(open_project: Any, wait_u
     start(opened, wait_until)
     opened.curvesButton.click()
     assert ours("vtkMRMLPlotChartNode")
-    opened.widget._project.close()
+    opened.widget.project.close()
 
     assert not opened.runFrame.isVisible()
     assert not ours("vtkMRMLPlotChartNode")
@@ -343,10 +343,10 @@ def test_a_start_that_is_answered_after_the_project_was_closed_shows_nothing(
     opened = open_project("--frozen")
     wait_until(lambda: opened.startRunButton.enabled)
     opened.startRunButton.click()
-    opened.widget._project.close()
+    opened.widget.project.close()
     let_pass(wait_until, 100)
     assert opened.widget._watch.run is None
-    opened.widget._project.open(PROJECT)
+    opened.widget.project.open(PROJECT)
     wait_until(lambda: opened.widget._watch.run is not None)  # it was started, and is found
 
 

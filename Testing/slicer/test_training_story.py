@@ -46,6 +46,8 @@ SETTINGS = (
     "optimizer.learning_rate=0.03"
 )
 PATIENTS = 10
+NEW = 20
+"""Number of the piece that the person segments and corrects in Slicer."""
 
 
 class RealWorker:
@@ -114,6 +116,18 @@ def segment(opened: Any, volume: Any, voxels: Callable[..., Any]) -> dict[str, i
     return {name: int(voxels(proposal, name, volume).sum()) for name in names}
 
 
+def correct(opened: Any, volume: Any, voxels: Callable[..., Any], edit: Callable[..., None]) -> None:
+    """Accept the proposal and draw what is right, as a person does with Paint and Erase."""
+    opened.decide("acceptAllButton")
+    mine, right = opened.targetSelector.currentNode(), cut_scan(NEW)[1].array
+    for label in LABELS.labels:
+        segment_id = mine.GetSegmentation().GetSegmentIdBySegmentName(label.name)
+        segment_id = segment_id or mine.GetSegmentation().AddEmptySegment(label.name, label.name)
+        wanted, drawn = right == label.value, voxels(mine, label.name, volume)
+        edit(mine, segment_id, volume, wanted & ~drawn)
+        edit(mine, segment_id, volume, drawn & ~wanted, erase=True)
+
+
 def plotted() -> int:
     """Return how many steps the plot of the losses has."""
     tables = [each for each in slicer.util.getNodesByClass("vtkMRMLTableNode") if each.GetAttribute(NODE_ATTRIBUTE)]
@@ -170,6 +184,7 @@ def test_corrected_scans_make_a_better_model_that_segment_uses(
     wait_until: Any,
     heartbeat: Any,
     voxels: Any,
+    edit: Any,
     project: Path,
     weak_model: Path,
     tmp_path: Path,
@@ -177,25 +192,33 @@ def test_corrected_scans_make_a_better_model_that_segment_uses(
 ) -> None:
     began = time.monotonic()
     first = make_panel(Engine(RealWorker(tmp_path / "machine")))
-    scan = load_scan(20)
+    scan = load_scan(NEW)
     slicer.app.applicationLogic().GetSelectionNode().SetActiveVolumeID(scan.GetID())
     first.widget.enter()
     wait_until(lambda: first.engine.state == "ready", 120)
     first.trainingCollapsibleButton.collapsed = first.modelsCollapsibleButton.collapsed = False
-    first.widget._project.open(str(project))
+    first.widget.project.open(str(project))
     wait_until(lambda: "No model is in use" in first.planLabel.text, 60)
 
     # A weak model is taken into the project.
     first.widget.addModelFile(str(weak_model))
     wait_until(lambda: first.parameters.model == str(weak_model))
     first.adoptButton.click()
-    wait_until(lambda: first.modelComboBox.currentText == "weak (in use in the project)", 60)
+    wait_until(lambda: first.modelComboBox.currentText == "weak (in use in Köpfe und Hälse)", 60)
     before = segment(first, scan, voxels)
+
+    # What it found is corrected, accepted and queued.
+    correct(first, scan, voxels, edit)
+    first.annotatorLineEdit.text = "Dr. Ö"
+    first.annotatorLineEdit.editingFinished.emit()
+    first.wholeCheckBox.checked = True
+    first.queueButton.click()
+    wait_until(lambda: "Stored as" in first.projectStatusLabel.text, 60)
 
     # A run starts, its curves move.
     first.settingsLineEdit.text = SETTINGS
     first.settingsLineEdit.editingFinished.emit()
-    wait_until(lambda: first.startRunButton.enabled and "8 labelled" in first.planLabel.text, 60)
+    wait_until(lambda: first.startRunButton.enabled and "9 labelled" in first.planLabel.text, 60)
     beat = heartbeat(lambda: f"{first.trainingStatusLabel.text} | {first.runLabel.text}")
     first.startRunButton.click()
     wait_until(lambda: first.widget._watch.run is not None, 60)
@@ -211,7 +234,7 @@ def test_corrected_scans_make_a_better_model_that_segment_uses(
     first.widget.cleanup()
     first.widget.cleanup = lambda: None
     slicer.mrmlScene.Clear(0)
-    scan = load_scan(20)
+    scan = load_scan(NEW)
     second = make_panel(Engine(RealWorker(tmp_path / "machine")))
     beat = heartbeat(lambda: f"{second.statusLabel.text} | {second.runLabel.text} | {second.modelsStatusLabel.text}")
     slicer.app.applicationLogic().GetSelectionNode().SetActiveVolumeID(scan.GetID())
@@ -227,19 +250,19 @@ def test_corrected_scans_make_a_better_model_that_segment_uses(
     assert run["state"] == "finished", run["stage"]
     assert run["result"]["is_promoted"], run["result"]["sentence"]
     name = run["spec"]["name"]
-    wait_until(lambda: second.modelComboBox.findText(f"{name} (in use in the project)") >= 0, 60)
+    wait_until(lambda: second.modelComboBox.findText(f"{name} (in use in Köpfe und Hälse)") >= 0, 60)
     assert second.comparisonLabel.text.startswith("<b>Not worse")
     picture(second.widget._models, "models")
-    assert second.modelComboBox.currentText == f"{name} (in use in the project)"
+    second.modelComboBox.setCurrentIndex(second.modelComboBox.findData(str(project)))
     after = segment(second, scan, voxels)
     assert after != before
 
     # Roll back: Segment uses the old one again.
     wait_until(lambda: second.rollBackButton.enabled, 60)
     second.rollBackButton.click()
-    wait_until(lambda: second.modelComboBox.currentText == "weak (in use in the project)", 60)
-    again = segment(second, scan, voxels)
-    assert again == before
+    wait_until(lambda: second.modelComboBox.currentText == "weak (in use in Köpfe und Hälse)", 60)
+    assert segment(second, scan, voxels) == before
+    assert second.widget._shelf.history[-1]["decided_by"] == "Dr. Ö"
 
     blocks.append(beat.longest())
     seconds, on_clock, when = max(blocks)

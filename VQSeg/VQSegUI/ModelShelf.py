@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional
 
 from VQSegUI.Engine import READY, Cancelled, EngineDied
+from VQSegUI.PathChooser import joinPath
 from VQSegUI.Problem import Problem
 from VQSegUI.Signal import Signal
 
@@ -48,7 +49,7 @@ class ModelShelf:
 
     def path(self, modelID: str) -> str:
         """Return the file of a model on the computer of the engine, as `segment` takes it."""
-        return f"{self._project.path}/models/{modelID}.safetensors"
+        return joinPath(self._project.path, "models", f"{modelID}.safetensors")
 
     def look(self) -> None:
         """List the models again."""

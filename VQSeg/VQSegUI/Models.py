@@ -33,21 +33,30 @@ class Models:
     def __init__(self, engine: Any) -> None:
         self.changed, self.added, self.failed = Signal(), Signal(), Signal()
         self.models: List[Model] = []
-        self._offered: List[Model] = []
+        self._expected = ""
+        self._offered: Optional[Model] = None
         self._engine = engine
         engine.stateChanged.connect(self._onEngineState)
+        self._onEngineState()  # a script may have started the engine before
 
     def find(self, modelID: str) -> Optional[Model]:
         """Return a listed model."""
         return next((model for model in self.models if model["id"] == modelID), None)
 
-    def offer(self, models: List[Model]) -> None:
-        """List models of another source before all others; those offered earlier are listed no longer."""
-        if models != self._offered:
-            known = [model for model in self.models if model not in self._offered]
-            self._offered = list(models)
-            self.models = [*models, *known]
-            self.changed.emit()
+    def isExpected(self, modelID: str) -> bool:
+        """Return whether a model that is not listed yet may still come."""
+        return bool(modelID) and modelID == self._expected
+
+    def expect(self, modelID: str) -> None:
+        """Wait for a model that somebody will offer; empty: for none."""
+        self._expected = modelID
+
+    def offer(self, model: Optional[Model]) -> None:
+        """List a model of somebody else first, in place of the one offered before; None: no such model."""
+        offered, self._offered, self._expected = self._offered, model, ""
+        kept = [known for known in self.models if known is not offered]
+        self.models = ([model] if model is not None else []) + kept
+        self.changed.emit()
 
     def addFile(self, path: str) -> None:
         """Add a model file; ``added`` or ``failed`` follows when the engine has read its card."""
@@ -64,14 +73,14 @@ class Models:
             self._engine.request("models/list").succeeded.connect(self._onListed)
 
     def _onListed(self, result: Dict[str, Any]) -> None:
-        self.models = [*self._offered, *result["models"]]
+        self.models = ([self._offered] if self._offered is not None else []) + list(result["models"])
         self.changed.emit()
         for path in _rememberedFiles():
             reply = self._engine.request("models/show", {"model": path})
-            reply.succeeded.connect(lambda answer, path=path: self._insert(modelFromCard(path, answer["card"])))
+            reply.succeeded.connect(lambda answer, path=path: self._insert(fromCard(path, answer["card"])))
 
     def _onCard(self, path: str, card: Dict[str, Any]) -> None:
-        self._insert(modelFromCard(path, card))
+        self._insert(fromCard(path, card))
         files = [path, *(known for known in _rememberedFiles() if known != path)]
         slicer.app.settings().setValue(FILES_KEY, "\n".join(files[:KEPT_FILES]))
         self.added.emit(path)
@@ -109,8 +118,13 @@ def usableModel(model: Optional[Model]) -> Model:
     return model
 
 
-def modelFromCard(path: str, card: Dict[str, Any]) -> Model:
-    """Return a model that is not in the engine's list as if it were, by its path and its card."""
+def modelFile(model: Model) -> str:
+    """Return what the engine is asked for: a listed model itself, or the file that the one in use in a project is."""
+    return model.get("file") or model["id"]
+
+
+def fromCard(path: str, card: Dict[str, Any]) -> Model:
+    """Return a model file as the engine would list it."""
     name = path.replace("\\", "/").rpartition("/")[2]
     keys = ("name", "description", "validation")
     labels = (card.get("labels") or {}).get("labels", [])

@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Tuple
 
 from slicer.i18n import tr as _
 
+from VQSegUI.Annotator import annotatorParams
 from VQSegUI.ChoiceBox import fillChoices, selectChoice
 from VQSegUI.Duration import describeDuration
 from VQSegUI.Engine import READY
@@ -133,7 +134,7 @@ class PlanPart:
         }
         self._isStarting = True
         self._say(_("Starting the run"))
-        wish = {**self._wish(), **wish}
+        wish = {**self._wish(), **wish, **annotatorParams()}
         reply = self._engine.request("runs/start", wish)
         reply.succeeded.connect(lambda answer: self._onStarted(wish["project"], answer))
         reply.failed.connect(self._onFailed)

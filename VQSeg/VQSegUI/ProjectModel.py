@@ -1,4 +1,4 @@
-"""Offers the model that the project uses to Segment, under the project's own path: whichever it is at that moment."""
+"""Offers the model that the open project uses among the models of the panel."""
 
 from __future__ import annotations
 
@@ -6,34 +6,43 @@ from typing import Any, Dict
 
 from slicer.i18n import tr as _
 
-from VQSegUI.Models import modelFromCard
+from VQSegUI.Models import fromCard
+from VQSegUI.PathChooser import joinPath, lastName
 
 
 class ProjectModel:
-    """Keeps the list of models in step with the project.
+    """Follows the project; its ``id`` in the list is the project's folder, so that the choice outlives promotions.
 
-    Args:
-        engine: The `Engine`.
-        project: The `ProjectState`.
-        models: The models that can be chosen.
+    Segment is asked for the file, not for the project: what was proposed by one model must not be recorded as
+    another's that was promoted meanwhile.
     """
 
-    def __init__(self, engine: Any, project: Any, models: Any) -> None:
-        self._engine, self._project, self._models = engine, project, models
-        self._reply: Any = None
-        project.changed.connect(self._look)
-        if project.path:  # it is opened soon; whoever chose its model last time shall keep it
-            models.offer([{**modelFromCard(project.path, {}), "name": _("Model in use in the project")}])
+    def __init__(self, engine: Any, state: Any, models: Any) -> None:
+        self._engine, self._state, self._models = engine, state, models
+        self._file = ""
+        models.expect(state.path)
+        state.changed.connect(self._follow)
 
-    def _look(self) -> None:
-        self._reply = None
-        if not self._project.isOpen() or not self._project.activeModel():
-            self._models.offer([])
+    def _follow(self) -> None:
+        model, project = self._state.activeModel(), self._state.path
+        file = joinPath(project, "models", f"{model}.safetensors") if model else ""
+        if file == self._file:
             return
-        path = self._project.path
-        reply = self._reply = self._engine.request("models/show", {"model": path})
-        reply.succeeded.connect(lambda answer: self._offer(path, answer["card"]) if reply is self._reply else None)
+        self._file = file
+        if not file:
+            self._models.offer(None)
+            return
+        self._models.expect(project)
+        reply = self._engine.request("models/show", {"model": file})
+        reply.succeeded.connect(lambda answer: self._offer(project, file, answer["card"]))
+        reply.failed.connect(lambda _problem: self._withdraw(file))
 
-    def _offer(self, path: str, card: Dict[str, Any]) -> None:
-        name = _("{name} (in use in the project)").format(name=card.get("name"))
-        self._models.offer([{**modelFromCard(path, card), "name": name}])
+    def _offer(self, project: str, file: str, card: Dict[str, Any]) -> None:
+        if file == self._file:
+            name = _("{model} (in use in {project})").format(model=card.get("name"), project=lastName(project))
+            self._models.offer({**fromCard(file, card), "id": project, "file": file, "name": name})
+
+    def _withdraw(self, file: str) -> None:
+        if file == self._file:
+            self._file = ""
+            self._models.offer(None)

@@ -31,6 +31,7 @@ class ProjectState:
         self._engine = engine
         self._reply: Any = None
         engine.stateChanged.connect(self._onEngineState)
+        self._onEngineState()  # a script may have started the engine before
 
     def isOpen(self) -> bool:
         """Return whether the engine has opened the project."""

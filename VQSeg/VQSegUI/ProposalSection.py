@@ -37,6 +37,7 @@ class ProposalSection:
         self.decided = Signal()
         self._decisions = Decisions()
         self._steps: Optional[Steps] = None
+        self._onAcceptedAll: Callable[[Optional[Problem]], None] = _ignore
         self.widget = slicer.util.loadUI(resourcePath("UI/ProposalSection.ui"))
         self._ui = slicer.util.childWidgetVariables(self.widget)
         self._connect()
@@ -62,6 +63,14 @@ class ProposalSection:
         """Show a new proposal."""
         self._store.update(proposalNodeID=proposalNode.GetID())
         self._ui.proposalCollapsibleButton.collapsed = False
+
+    def acceptWaiting(self, onDone: Callable[[Optional[Problem]], None]) -> None:
+        """Accept the whole proposal that waits; ``onDone`` is called with None, or with why it was not accepted."""
+        if self._steps is not None:
+            onDone(Problem(_("Wait until the last decision is carried out.")))
+        else:
+            self._onAcceptedAll = onDone
+            self._onAcceptAll()
 
     def _connect(self) -> None:
         ui = self._ui
@@ -105,6 +114,7 @@ class ProposalSection:
         count = len(decision.moves) if decision is not None else 0
         self.decided.emit()
         self._say(" ".join([accepted.format(count=count, name=target.GetName()), *_keptSentence(decision)]))
+        self._tellAccepted(None)
 
     def _onReject(self) -> None:
         self._decisions.reject(self._proposal())
@@ -126,6 +136,11 @@ class ProposalSection:
         self._steps = None
         self._log.add(problem.detail)
         self._say(str(problem))
+        self._tellAccepted(problem)
+
+    def _tellAccepted(self, problem: Optional[Problem]) -> None:
+        onDone, self._onAcceptedAll = self._onAcceptedAll, _ignore
+        onDone(problem)
 
     def _newTarget(self, proposal: Any) -> Any:
         volumeNode = referenceVolume(proposal)
@@ -169,6 +184,10 @@ class ProposalSection:
     def _target(self) -> Any:
         nodeID = self._store.parameters.segmentationNodeID
         return slicer.mrmlScene.GetNodeByID(nodeID) if nodeID else None
+
+
+def _ignore(_problem: Optional[Problem]) -> None:
+    """Nobody asked for it."""
 
 
 def _keptSentence(decision: Optional[Decision]) -> List[str]:

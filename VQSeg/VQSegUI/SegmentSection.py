@@ -12,7 +12,7 @@ from VQSegUI import SceneBridge
 from VQSegUI.ChoiceBox import fillChoices, selectChoice
 from VQSegUI.Engine import BROKEN, READY, STARTING
 from VQSegUI.JobButton import JobButton, JobSlot, logAnswer
-from VQSegUI.Models import Models, describeModel, usableModel
+from VQSegUI.Models import Models, describeModel, modelFile, usableModel
 from VQSegUI.Problem import Problem
 from VQSegUI.Resources import resourcePath
 from VQSegUI.Signal import Signal
@@ -80,7 +80,7 @@ class SegmentSection:
         roiNode = scene.GetNodeByID(parameters.roiNodeID) if parameters.roiNodeID else None
         try:
             model = usableModel(self.models.find(parameters.model))
-            job = self._logic.segment(volumeNode, model["id"], parameters.device, roiNode)
+            job = self._logic.segment(volumeNode, modelFile(model), parameters.device, roiNode)
         except Problem as problem:
             self._run.showProblem(problem)
             return
@@ -117,7 +117,8 @@ class SegmentSection:
     def _fillModels(self) -> None:
         rows = [(model["name"] or model["path_name"], model["id"]) for model in self.models.models]
         fillChoices(self._ui.modelComboBox, rows)
-        if rows and self.models.find(self._store.parameters.model) is None:
+        chosen = self._store.parameters.model
+        if rows and self.models.find(chosen) is None and not self.models.isExpected(chosen):
             usable = [model["id"] for model in self.models.models if not model.get("problem")]
             self._store.update(model=(usable or [rows[0][1]])[0])
         self._onParametersChanged()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional
 
-import qt
 from slicer.i18n import tr as _
 
+from VQSegUI.Annotator import annotatorParams
 from VQSegUI.Comparison import NOT_KNOWN, caseRows, describeComparison, labelRows
 from VQSegUI.EngineJob import EngineJob
 from VQSegUI.JobButton import JobButton, JobSlot
 from VQSegUI.ModelShelf import ShelvedModel
+from VQSegUI.PathChooser import PathChooser
 from VQSegUI.Signal import Signal
 from VQSegUI.TextTable import fillTable, prepareTable
 
@@ -25,6 +26,7 @@ class ShelfPart:
     def __init__(self, ui: Any, logic: Any, store: Any, project: Any, shelf: Any, log: Any) -> None:
         self.promoted = Signal()
         self._ui, self._engine, self._store, self._project, self._shelf = ui, logic.engine, store, project, shelf
+        self._chooser = PathChooser(logic.engine, ui.exportModelButton)
         self._slot, self._shown, self._path = JobSlot(), [], ""
         self._asked = self._refused = ""
         buttons = (ui.compareButton, ui.promoteButton, ui.adoptButton, ui.exportModelButton, ui.promoteAnywayButton)
@@ -143,16 +145,16 @@ class ShelfPart:
     def _onPromote(self) -> None:
         chosen = self.chosen()
         self._asked = chosen[0]["id"] if chosen else ""
-        self._toggle(self._promote, "models/promote", {"model": self._asked})
+        self._toggle(self._promote, "models/promote", {"model": self._asked, **annotatorParams()})
 
     def _onPromoteAnyway(self) -> None:
         self._asked = self._refused
-        params = {"model": self._refused, "reason": self._ui.reasonLineEdit.text.strip()}
+        params = {"model": self._refused, "reason": self._ui.reasonLineEdit.text.strip(), **annotatorParams()}
         self._toggle(self._anyway, "models/promote", params)
 
     def _onAdopt(self) -> None:
         self._asked = self._store.parameters.model
-        self._toggle(self._adopt, "models/promote", {"model": self._asked})
+        self._toggle(self._adopt, "models/promote", {"model": self._asked, **annotatorParams()})
 
     def _onPromoted(self, _job: Any, answer: Dict[str, Any]) -> None:
         self.showComparison(answer.get("comparison"))
@@ -165,7 +167,7 @@ class ShelfPart:
             self._promote.say(_("Not promoted. {sentence}").format(sentence=answer["sentence"]))
 
     def _onRollBack(self) -> None:
-        reply = self._engine.request("models/rollback", {"project": self._project.path})
+        reply = self._engine.request("models/rollback", {"project": self._project.path, **annotatorParams()})
         reply.succeeded.connect(self._onRolledBack)
         reply.failed.connect(self._promote.showProblem)
 
@@ -181,12 +183,10 @@ class ShelfPart:
         if self._export.job is not None:
             self._export.cancel()
             return
-        path = qt.QFileDialog.getSaveFileName(
-            self._ui.exportModelButton, _("Export model file"), "", _("VQSeg model (*.safetensors)")
-        )
-        path = path[0] if isinstance(path, tuple) else path  # PythonQt gives the path alone
+        model = self.chosen()[0]
+        path = self._chooser.newPath(_("Export model file"), f"{model['id']}.safetensors")
         if path:
-            params = {"model": self.chosen()[0]["id"], "output": path}
+            params = {"model": model["id"], "output": path}
             self._toggle(self._export, "models/export", params)
 
     def _onExported(self, _job: Any, answer: Dict[str, Any]) -> None:

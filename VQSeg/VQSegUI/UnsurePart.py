@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from VQSegUI import Uncertainty
 from VQSegUI.ChoiceBox import fillChoices, selectChoice
 from VQSegUI.JobButton import JobButton, JobSlot, logAnswer
-from VQSegUI.Models import usableModel
+from VQSegUI.Models import modelFile, usableModel
 from VQSegUI.Problem import Problem
 from VQSegUI.SliceViews import describeSlice, showVoxel
 from VQSegUI.UnsurePlaces import UnsurePlace, readPlaces
@@ -101,7 +101,7 @@ class UnsurePart:
         roiNode = slicer.mrmlScene.GetNodeByID(parameters.roiNodeID) if parameters.roiNodeID else None
         try:
             model = usableModel(self._models.find(parameters.model))
-            job = self._logic.findUnsure(self._volume(), model["id"], parameters.device, roiNode)
+            job = self._logic.findUnsure(self._volume(), modelFile(model), parameters.device, roiNode)
         except Problem as problem:
             self._run.showProblem(problem)
             return

@@ -18,6 +18,7 @@ from VQSegUI.ModelShelf import ModelShelf
 from VQSegUI.ModelsSection import ModelsSection
 from VQSegUI.ParameterStore import ParameterStore
 from VQSegUI.ProjectModel import ProjectModel
+from VQSegUI.ProjectSection import ProjectSection
 from VQSegUI.ProjectState import ProjectState
 from VQSegUI.ProposalSection import ProposalSection
 from VQSegUI.ReviewSection import ReviewSection
@@ -32,6 +33,7 @@ class Widget(VTKObservationMixin):
     Attributes:
         logic: Shared with scripts.
         sections: The sections in the order they are shown; each has a ``widget``.
+        project: The project that is open.
     """
 
     def __init__(self, layout: Any, logic: Optional[VQSegLogic] = None) -> None:
@@ -50,16 +52,18 @@ class Widget(VTKObservationMixin):
         self._proposal = ProposalSection(self._store, log, self._review.saveStateForUndo)
         self._engine = EngineSection(self.logic.source.install, self.logic.source.settings)
         self._link = EngineLink(self.logic.source, self.logic.engine, self._engine.engineChanged)
-        self._project = ProjectState(self.logic.engine)
-        self._projectModel = ProjectModel(self.logic.engine, self._project, self._segment.models)
-        self._shelf, self._watch = (
-            ModelShelf(self.logic.engine, self._project),
-            RunWatch(self.logic.engine, self._project),
+        self.project = ProjectState(self.logic.engine)
+        self._projectModel = ProjectModel(self.logic.engine, self.project, self._segment.models)
+        self._shelf = ModelShelf(self.logic.engine, self.project)
+        self._watch = RunWatch(self.logic.engine, self.project)
+        self._project = ProjectSection(
+            self.logic, self._store, log, slot, self._segment.models, self.project, self._proposal
         )
-        self._training = TrainingSection(self.logic, self._project, self._shelf, self._segment.models, self._watch, log)
-        self._models = ModelsSection(self.logic, self._store, log, slot, self._project, self._shelf, self._watch)
-        self._models.promoted.connect(lambda: self._store.update(model=self._project.path))
-        self.sections = [self._engine, self._segment, self._proposal, self._review, self._training, self._models]
+        self._training = TrainingSection(self.logic, self.project, self._shelf, self._segment.models, self._watch, log)
+        self._models = ModelsSection(self.logic, self._store, log, slot, self.project, self._shelf, self._watch)
+        self._models.promoted.connect(lambda: self._store.update(model=self.project.path))
+        self.sections = [self._engine, self._segment, self._proposal, self._review, self._project]
+        self.sections += [self._training, self._models]
         self.sections.append(LogSection(log, self.logic.engine))
         for section in self.sections:
             layout.addWidget(section.widget)
@@ -68,6 +72,7 @@ class Widget(VTKObservationMixin):
             section.proposed.connect(self._proposal.show)
             section.proposed.connect(lambda _node: self._review.follow())
         self._proposal.decided.connect(self._review.follow)
+        self._project.opened.connect(self._review.follow)
         self._observeScene()
         self._followScene()
 
@@ -76,6 +81,7 @@ class Widget(VTKObservationMixin):
         self._engine.enter()
         self._segment.chooseShownVolume()
         self._review.enter()
+        self._project.enter()
         if self.logic.engine.state == STOPPED:
             self.logic.engine.start()
 
@@ -92,7 +98,7 @@ class Widget(VTKObservationMixin):
         for section in self.sections:
             section.release()
             section.setScene(None)
-        for each in (self._watch, self._shelf, self._project, self._link):
+        for each in (self._watch, self._shelf, self._link):
             each.release()
         self.removeObservers()
         self._store.detach()
