@@ -168,6 +168,7 @@ def test_the_panel_builds_a_data_set(
     monkeypatch.setattr(qt.QFileDialog, "getOpenFileNames", lambda *_: (paths, ""))
     opened.addFilesButton.click()
     wait_until(lambda: "2 without labels" in opened.projectLabel.text)
+    opened.modelComboBox.setCurrentIndex(opened.modelComboBox.findData(str(tiny_model)))
     opened.nextScansButton.click()
     wait_until(lambda: opened.nextScansTable.rowCount == 2, 60)
     chosen = opened.nextScansTable.item(0, 0).text()

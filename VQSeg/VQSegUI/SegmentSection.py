@@ -105,6 +105,7 @@ class SegmentSection:
         self._updateButton()
 
     def _onParametersChanged(self) -> None:
+        self._chooseModel()
         parameters = self._store.parameters
         self._ui.inputSelector.setCurrentNodeID(parameters.inputVolumeID or "")
         self._ui.roiSelector.setCurrentNodeID(parameters.roiNodeID or "")
@@ -117,11 +118,14 @@ class SegmentSection:
     def _fillModels(self) -> None:
         rows = [(model["name"] or model["path_name"], model["id"]) for model in self.models.models]
         fillChoices(self._ui.modelComboBox, rows)
-        chosen = self._store.parameters.model
-        if rows and self.models.find(chosen) is None and not self.models.isExpected(chosen):
-            usable = [model["id"] for model in self.models.models if not model.get("problem")]
-            self._store.update(model=(usable or [rows[0][1]])[0])
         self._onParametersChanged()
+
+    def _chooseModel(self) -> None:
+        """Choose the first usable model when the one chosen is not there, or none is, as in a new scene."""
+        listed, chosen = self.models.models, self._store.parameters.model
+        if listed and self.models.find(chosen) is None and not self.models.isExpected(chosen):
+            usable = [model["id"] for model in listed if not model.get("problem")]
+            self._store.update(model=(usable or [listed[0]["id"]])[0])
 
     def _fillDevices(self) -> None:
         device = self._logic.engine.information.get("device") or {}
