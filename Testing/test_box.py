@@ -23,3 +23,15 @@ def test_intersection_of_boxes():
 def test_an_empty_box_is_refused():
     with pytest.raises(UserError, match="holds no voxel"):
         Box((1, 1, 1), (1, 5, 5))
+
+
+def test_a_box_around_what_is_not_zero():
+    array = np.zeros((5, 6, 7), np.uint16)
+    assert Box.around(array) is None
+    array[1, 4, 2] = array[3, 2, 6] = 9
+    assert Box.around(array) == Box((1, 2, 2), (4, 5, 7))
+    assert Box.around(array[::-1]) == Box((1, 2, 2), (4, 5, 7))
+
+
+def test_a_box_is_moved():
+    assert Box((0, 1, 2), (1, 2, 3)).moved((5, 0, -2)) == Box((5, 1, 0), (6, 2, 1))

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from VQSegLib.errors import UserError
 
@@ -29,6 +33,27 @@ class Box:
     def whole(cls, shape_kji: Triple) -> Box:
         """Return the box of all voxels of an array of this shape."""
         return cls((0, 0, 0), shape_kji)
+
+    @classmethod
+    def around(cls, array: npt.NDArray[Any]) -> Box | None:
+        """Return the smallest box of what is not zero in a ``(K, J, I)`` array, or None when there is nothing."""
+        starts, stops, rest = [], [], array
+        for axis in range(3):
+            others = tuple(other for other in range(3) if other != axis)
+            found = np.flatnonzero(rest.any(axis=others))
+            if not found.size:
+                return None
+            starts.append(int(found[0]))
+            stops.append(int(found[-1]) + 1)
+            # The axes to come are searched within what is left.
+            rest = rest[(slice(None),) * axis + (slice(starts[-1], stops[-1]),)]
+        return cls((starts[0], starts[1], starts[2]), (stops[0], stops[1], stops[2]))
+
+    def moved(self, offset_kji: Triple) -> Box:
+        """Return the box moved along each axis."""
+        k, j, i = offset_kji
+        (k0, j0, i0), (k1, j1, i1) = self.start_kji, self.stop_kji
+        return Box((k0 + k, j0 + j, i0 + i), (k1 + k, j1 + j, i1 + i))
 
     @property
     def shape_kji(self) -> Triple:

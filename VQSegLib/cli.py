@@ -20,6 +20,7 @@ from VQSegLib.commands import benchmark, cases, demo, evaluate, models, project,
 from VQSegLib.commands.terminal import print_result, print_sentence
 from VQSegLib.errors import Cancelled, VQSegError
 from VQSegLib.failure_log import write_failure_log
+from VQSegLib.kept_memory import keep_freed_memory
 
 EXIT_FAULT = 1
 EXIT_MISTAKE = 2
@@ -68,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _accept_any_terminal()
     given = list(sys.argv[1:] if arguments is None else arguments)
     _quieten_libraries()
+    keep_freed_memory()
     try:
         # Given explicitly, so that on Windows the * of a pattern is not expanded.
         status = app(args=given, prog_name="vqseg", standalone_mode=False)

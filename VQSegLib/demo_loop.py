@@ -6,6 +6,7 @@ none of the scans.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +26,15 @@ if TYPE_CHECKING:
 LABELS = "openkbp_head_neck"
 WINDOW_HU = (-200.0, 500.0)
 STEPS = 150
-_SETTINGS = (f"max_steps={STEPS}", "validation_interval=50", "log_interval=5", "method.rampup_steps=20")
+_SETTINGS = (
+    f"max_steps={STEPS}",
+    "validation_interval=50",
+    "log_interval=5",
+    "data.patch_size=[48,48,48]",
+    "optimizer.learning_rate=0.003",
+    "method.confidence_threshold=0.75",
+)
+_PICTURES = ("before", "after")
 
 
 @dataclass(frozen=True)
@@ -48,12 +57,17 @@ class LoopResult:
 
 
 def run_loop_demo(
-    output: Path, *, on_progress: OnProgress = lambda *_: None, cancelled: Callable[[], bool] = never
+    output: Path,
+    *,
+    overwrite: bool = False,
+    on_progress: OnProgress = lambda *_: None,
+    cancelled: Callable[[], bool] = never,
 ) -> LoopResult:
     """Segment, correct, queue, fine-tune, compare, promote.
 
     Args:
         output: Folder for project and pictures; must not exist or be empty.
+        overwrite: Replace the project and the pictures of an earlier demo.
         on_progress: Told how far the demo is.
         cancelled: Polled between the parts; the run is stopped then.
 
@@ -63,6 +77,8 @@ def run_loop_demo(
     """
     started, service, stop = time.perf_counter(), Service(), stopper(cancelled)
     folder = _find_files()
+    if overwrite:
+        _remove_earlier(service, output)
     _make_folder(output)
     project = output / "project"
     service.create_project(project, labels=load_label_table(LABELS), modality="CT", window=WINDOW_HU)
@@ -94,7 +110,8 @@ def _queue(service: Service, project: Path, folder: Path, on_progress: OnProgres
             model_sha256=proposed.model.sha256,
             proposal=proposed.label_map,
         )
-        split = None if path in trained else "held_out"
+        # Said for each scan, because five labeled patients alone would give the rule one held-out patient to judge by.
+        split = "train" if path in trained else "held_out"
         opened.add_case(image, contours, split=split, review=review)
     for path in _find_scans(folder / "unlabeled"):
         stop()
@@ -137,7 +154,7 @@ def _draw(service: Service, project: Path, folder: Path, output: Path, summary: 
     models, labels = service.open_project(project).models, load_label_table(LABELS)
     new = summary.result.model_id if summary.result else None
     pictures = []
-    for name, model_id in (("before", summary.spec.parent_id), ("after", new)):
+    for name, model_id in zip(_PICTURES, (summary.spec.parent_id, new), strict=True):
         segmented = service.segment_volume(image, str(models.path(model_id or "")))
         title = f"Held-out OpenKBP patient, {name} fine-tuning: model (solid) and clinical contours (dashed)"
         pictures.append(output / f"{name}.png")
@@ -149,11 +166,31 @@ def _find_files() -> Path:
     folder = resources_folder() / "demo" / "loop"
     if not (folder / "weak.safetensors").is_file():
         msg = (
-            f"This demo needs a weak model and scans it has not seen in '{folder}', which do not ship yet; "
-            "`vqseg demo` segments a scan with the shipped model."
+            f"The weak model and the scans of this demo are missing in '{folder}'; run the demo from a complete copy "
+            "of the repository."
         )
         raise UserError(msg)
     return folder
+
+
+def _remove_earlier(service: Service, output: Path) -> None:
+    """Remove what an earlier demo made; a folder that holds anything else stays as it is, to be refused."""
+    from VQSegLib.runs.documents import RunState
+
+    project, pictures = output / "project", [output / f"{name}.png" for name in _PICTURES]
+    if output.is_dir() and not set(output.iterdir()) <= {project, *pictures}:
+        return
+    if (project / "project.json").is_file():
+        for run in service.list_runs(project):
+            if run.state == RunState.RUNNING:
+                msg = (
+                    f"The run of an earlier demo is under way in '{project}'; wait for it, or stop it with "
+                    f"`vqseg runs stop` and {run.run_id}."
+                )
+                raise UserError(msg)
+        shutil.rmtree(project, ignore_errors=True)
+    for picture in pictures:
+        picture.unlink(missing_ok=True)
 
 
 def _make_folder(path: Path) -> None:
@@ -164,5 +201,5 @@ def _make_folder(path: Path) -> None:
         msg = f"The folder '{path}' cannot be made ({exc.strerror}); choose another with --output."
         raise UserError(msg) from exc
     if not is_empty:
-        msg = f"The folder '{path}' holds something already; choose another with --output."
+        msg = f"The folder '{path}' holds something already; choose another with --output, or give --overwrite."
         raise UserError(msg)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,7 @@ def test_the_loop_ends_with_a_table_two_pictures_and_a_project(run_cli: Any, tmp
     result = run_cli("demo", "--loop", "--output", tmp_path / "out")
     assert result.returncode == 0, result.stderr
     assert "on 2 held-out patients" in result.stdout
+    assert "The gate decided: the new model was" in result.stdout
     assert "2 corrected and 1 unlabeled scans, 6 steps" in result.stdout
     assert "began as a proposal of the old model" in result.stdout
     for name in ("before.png", "after.png"):
@@ -70,7 +72,7 @@ def test_a_folder_in_use_and_missing_files_are_told(
     assert_mistake(run_cli("demo", "--loop", "--output", tmp_path), "holds something already")
     assert_mistake(run_cli("demo", "--loop", "--output", tmp_path / "a" / "b"), "cannot be made")
     (resources / "loop" / "weak.safetensors").unlink()
-    assert_mistake(run_cli("demo", "--loop", "--output", tmp_path / "out"), "do not ship yet")
+    assert_mistake(run_cli("demo", "--loop", "--output", tmp_path / "out"), "complete copy")
     assert not (tmp_path / "out").exists()
 
 
@@ -101,3 +103,45 @@ def test_a_run_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(start_module, "start_detached", start)
     with pytest.raises(UserError, match=r"cases\.json"):
         demo_loop.run_loop_demo(tmp_path / "out")
+
+
+@pytest.mark.usefixtures("resources")
+def test_an_earlier_demo_is_replaced_when_asked_and_nothing_else(
+    assert_mistake: Any, run_cli: Any, tmp_path: Path, tiny_labels: LabelTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, service = tmp_path / "out", demo_loop.Service()
+    output.mkdir()
+    service.create_project(output / "project", labels=tiny_labels, modality="MR", window=(0.0, 1.0))
+    (output / "after.png").touch()
+    own = output / "my notes.txt"
+    own.write_text("mine", encoding="utf-8")
+    assert_mistake(run_cli("demo", "--loop", "--output", output), "--overwrite")
+    assert_mistake(run_cli("demo", "--loop", "--output", output, "--overwrite"), "holds something already")
+    assert own.read_text(encoding="utf-8") == "mine"
+    own.unlink()
+    running = SimpleNamespace(state="running", run_id="run-7")
+    with monkeypatch.context() as patch:
+        patch.setattr(demo_loop.Service, "list_runs", lambda *_: [running])
+        assert_mistake(run_cli("demo", "--loop", "--output", output, "--overwrite"), "is under way", "run-7")
+    assert Project.open(output / "project").document.modality == "MR"
+    with pytest.raises(Cancelled):
+        demo_loop.run_loop_demo(output, overwrite=True, cancelled=lambda: True)
+    assert Project.open(output / "project").document.modality == "CT"
+    assert not (output / "after.png").exists()
+
+
+@pytest.mark.slow
+def test_the_shipped_loop_makes_a_better_model(run_process: Any, tmp_path: Path) -> None:
+    result = run_process(
+        "demo", "--loop", "--output", tmp_path / "out", XDG_CACHE_HOME=str(tmp_path / "cache"), OMP_NUM_THREADS="2"
+    )
+    assert result.returncode == 0, result.stderr
+    assert "on 3 held-out patients" in result.stdout
+    assert "5 corrected and 10 unlabeled scans" in result.stdout
+    project = Project.open(tmp_path / "out" / "project")
+    (run,) = demo_loop.Service().list_runs(project.path)
+    dice = run.result.comparison.figures.dice
+    assert dice.new > dice.old
+    assert ("the new model was promoted" in result.stdout) == run.result.is_promoted
+    used = {record.image.voxel_sha256 for record in project.cases(split="train")}
+    assert not used & {record.image.voxel_sha256 for record in project.cases(split="held_out")}

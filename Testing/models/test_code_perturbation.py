@@ -17,6 +17,7 @@ from VQSegLib.models.code_perturbation import (
     calibrate_temperature,
     code_distances,
     measure_perturbation,
+    nearest_distances,
     perturb_codes,
     replacement_law,
 )
@@ -256,3 +257,13 @@ def test_draws_among_all_codes_follow_a_narrow_law_too():
     law = torch.softmax(torch.tensor([-1.0, -1.01]) / 0.01, 0)
     assert found[0] == found[3] == 0
     assert abs(float(found[1] - law[0])) < 0.03
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "squared"])
+def test_the_nearest_codes_are_those_of_all_distances(distance: str) -> None:
+    codes, rows = random_codes(512, 8), torch.tensor([3, 500, 77])
+    config = CodePerturbationConfig(distance=distance, top_m=20)
+    nearest, candidates = nearest_distances(codes, rows, config)
+    every = code_distances(codes, rows, distance).sort(dim=1)
+    assert torch.equal(candidates, every.indices[:, :20])
+    torch.testing.assert_close(nearest, every.values[:, :20], rtol=1e-4, atol=1e-4)

@@ -165,3 +165,20 @@ def test_presets_are_estimated_from_steps_taken_on_this_machine(project: Project
     assert all(one.seconds and one.seconds > 0 for one in measured)
     assert measured[2].seconds == pytest.approx(measured[0].seconds * measured[2].steps / measured[0].steps)
     assert service.plan_run(project.path, wish).presets == measured
+
+
+def test_ramps_follow_the_steps_of_the_run_also_where_they_are_set_singly(project: Project, parent: Path) -> None:
+    quick = plan(project, parent, preset="quick").config
+    assert (quick.method.pretraining_steps, quick.method.rampup_steps, quick.optimizer.warmup_steps) == (100, 100, 20)
+    short = plan(project, parent, preset="standard", settings=("max_steps=40",)).config
+    assert (short.method.pretraining_steps, short.method.rampup_steps, short.optimizer.warmup_steps) == (20, 20, 4)
+    assert short.validation_interval == 4
+    longer = plan(project, parent, preset="quick", method="supervised", settings=("max_steps=900",))
+    assert longer.cases.unlabeled == ()
+    assert longer.config.method.pretraining_steps == 900
+
+
+@pytest.mark.parametrize("steps", ["0", "many", "1.5"])
+def test_steps_that_are_none_are_refused(project: Project, parent: Path, steps: str) -> None:
+    with pytest.raises(ConfigError, match="whole number of steps"):
+        plan(project, parent, settings=(f"max_steps={steps}",))

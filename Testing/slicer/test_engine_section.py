@@ -85,7 +85,7 @@ class Desk:
 
     def pretend_installed(self, build: str = "cpu") -> Path:
         """Put the smallest folder there that counts as installed."""
-        layout = self.settings.layout()
+        layout = self.install.layout()
         folder = layout.makePackageFolder()
         folder.mkdir(parents=True)
         fingerprint = self.install.catalog.find(build).fingerprint
@@ -206,7 +206,7 @@ def test_set_up_that_dies_is_said_in_one_sentence(desk: Desk, code: int | None, 
 
 
 def test_killed_installation_offers_repair_and_remove(desk: Desk) -> None:
-    desk.settings.layout().makePackageFolder().mkdir(parents=True)
+    desk.install.layout().makePackageFolder().mkdir(parents=True)
     desk.section.refresh()
     assert desk.state.startswith("Broken: an installation or removal was interrupted.")
     assert desk.installButton.text == "Repair"
@@ -287,7 +287,7 @@ def test_other_folder_is_another_engine_and_never_the_folder_itself(desk: Desk, 
     desk.folderLineEdit.setText(str(tmp_path / "elsewhere"))
     desk.folderLineEdit.editingFinished.emit()
     assert desk.state == "Not installed."
-    root = desk.settings.layout().root
+    root = desk.install.layout().root
     assert root.parent.parent == tmp_path / "elsewhere"
     assert root.parent.name == "VQSeg"
 
@@ -370,7 +370,7 @@ def test_section_is_folded_away_while_nothing_is_to_be_done(desk: Desk, tmp_path
     desk.pretend_installed()
     again = Desk(tmp_path / "Ärztin Müller", linux)
     assert again.engineCollapsibleButton.collapsed
-    again.settings.layout().recordFile.unlink()
+    again.install.layout().recordFile.unlink()
     again.section.refresh()
     assert not again.engineCollapsibleButton.collapsed
 

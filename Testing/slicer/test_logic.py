@@ -157,6 +157,26 @@ def test_steps_run_one_per_turn_and_report_a_problem(wait_until: Any) -> None:
     assert not steps.isRunning()
 
 
+def test_a_step_with_a_programming_error_ends_as_failed_not_as_finished(wait_until: Any, capfd: Any) -> None:
+    told: list[Any] = []
+
+    def work() -> Any:
+        yield
+        yield {}["a name that Slicer lacks"]
+
+    steps = Steps(work())
+    steps.finished.connect(lambda: told.append("finished"))
+    steps.failed.connect(told.append)
+    steps.start()
+    wait_until(lambda: told)
+    slicer.app.processEvents()
+
+    assert [str(each) for each in told] == [
+        "Something unexpected went wrong; Slicer's error log (menu View) says what."
+    ]
+    assert "a name that Slicer lacks" in capfd.readouterr().err
+
+
 def test_a_signal_calls_in_order_until_it_is_disconnected() -> None:
     signal, heard = Signal(), []
     signal.connect(heard.append)

@@ -68,13 +68,27 @@ def test_a_dropped_model_file_opens_the_module(module_widget: Any, monkeypatch: 
     assert reader.parent.loadedNodes == []
 
 
-def test_the_self_test_passes() -> None:
+def test_the_self_test_passes_and_leaves_the_scene_alone(make_volume: Any) -> None:
     import VQSeg
 
+    work = make_volume()
+    volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
     result = unittest.TestResult()
     VQSeg.VQSegTest("runTest").run(result)
 
     assert result.wasSuccessful(), result.failures + result.errors
+    assert work in volumes
+    assert slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") == volumes
+    assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == []
+
+
+def test_reloading_the_module_keeps_the_choices(panel: Any, make_volume: Any) -> None:
+    opened, volume = panel(), make_volume()
+    opened.open(volume)
+
+    opened.widget.cleanup()
+
+    assert opened.parameters.inputVolumeID == volume.GetID()
 
 
 def test_reload_forgets_every_part_of_the_module(module_widget: Any) -> None:

@@ -198,3 +198,37 @@ def test_a_saved_scene_comes_back_with_its_choices(proposed: Any, tmp_path: Any)
     assert proposed.parameters.model == "fake"
     assert segmentIDs(proposed.segmentsTable.segmentationNode()) == ["Dense"]
     assert proposed.acceptAllButton.enabled
+
+
+def test_a_deleted_target_is_not_replaced_by_the_segmentation_of_another_patient(
+    proposed: Any, make_volume: Any
+) -> None:
+    proposed.decide("acceptAllButton")
+    target = proposed.targetSelector.currentNode()
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Roe^Richard")
+    make_volume(name="Roe^Richard CT")
+
+    slicer.mrmlScene.RemoveNode(target)
+    slicer.mrmlScene.RemoveNode(proposed.volume)
+
+    assert proposed.targetSelector.currentNode() is None
+    assert proposed.reviewSelector.currentNode() is None
+    assert proposed.inputSelector.currentNode() is None
+    assert not proposed.segmentButton.enabled
+
+
+def test_importing_more_data_leaves_the_choices_alone(proposed: Any, tmp_path: Any) -> None:
+    proposed.decide("acceptAllButton")
+    chosen, more = proposed.parameters, slicer.vtkMRMLScene()
+    more.AddNode(slicer.vtkMRMLTextNode())
+    more.SetURL(str(tmp_path / "more.mrml"))
+    assert more.Commit()
+
+    slicer.mrmlScene.SetURL(str(tmp_path / "more.mrml"))
+    assert slicer.mrmlScene.Import()
+
+    assert proposed.parameters == chosen
+    assert proposed.inputSelector.currentNode() is proposed.volume
+    assert proposed.targetSelector.currentNode().GetID() == chosen.segmentationNodeID
+    editor = proposed.widget._review._correct.editor.widget
+    assert editor.segmentationNode().GetID() == chosen.reviewedNodeID

@@ -79,10 +79,13 @@ class EngineBuildChoice:
             _("Install the engine ({build} build)?").format(build=BUILD_NAMES[build.name]),
             source if wheels else self._describeDownload(build),
             _("It takes {disk} in {folder}.").format(
-                disk=formatBytes(build.diskBytes), folder=self._settings.layout().root
+                disk=formatBytes(build.diskBytes), folder=self._settings.layout(self._catalog.python).root
             ),
             _("Slicer's own Python is not changed."),
         ]
+        if self._catalog.program:
+            own = _("It runs with {program}, because the Python of this Slicer is too old for it.")
+            parts.append(own.format(program=self._catalog.program))
         return " ".join(parts)
 
     def _describeDownload(self, build: EngineBuild) -> str:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
-from VQSegUI.EngineLayout import extensionRoot, runningPython
+from VQSegUI.EngineLayout import extensionRoot
+from VQSegUI.EnginePython import EnginePython, findEnginePython
 from VQSegUI.Problem import Problem
 from VQSegUI.Translation import _
 
@@ -59,11 +60,12 @@ class EngineCatalog:
     Args:
         folder: Folder of catalog.json; None takes the extension's.
         platformTag: Such as "linux-x86_64"; None takes this computer's.
-        python: Such as "3.12"; None takes the running one.
+        python: Such as "3.12"; None takes the running one where it will do, else looks for another on this computer.
 
     Attributes:
         folder: Folder of catalog.json.
         python: Python version that is to run the engine.
+        program: Path of the Python that is to run it; empty: Slicer's own.
     """
 
     def __init__(
@@ -71,8 +73,9 @@ class EngineCatalog:
     ) -> None:
         self.folder = folder or extensionRoot() / "Resources" / "engine"
         self._platformTag = platformTag or thisPlatform()
-        self.python = python or runningPython()
         self._content = json.loads((self.folder / "catalog.json").read_text(encoding="utf-8"))
+        chosen = EnginePython(python) if python else findEnginePython(self._content["pythons"])
+        self.python, self.program = chosen.version, chosen.program
 
     @property
     def imports(self) -> List[str]:
@@ -94,8 +97,9 @@ class EngineCatalog:
         if self.python not in self._content["pythons"]:
             raise EngineUnavailable(
                 _(
-                    "The engine needs Python {allowed}, but this Slicer has {python}: use Slicer 5.10 or newer, or "
-                    "name an engine installed elsewhere under Advanced."
+                    "The engine needs Python {allowed}, this Slicer has {python}, and none was found on this computer: "
+                    "install Python from python.org and start Slicer again, use Slicer 5.10 or newer, or name an "
+                    "engine installed elsewhere under Advanced."
                 ).format(allowed=_join(self._content["pythons"]), python=self.python)
             )
         if offered is None:

@@ -1,6 +1,6 @@
 """The private engine: its state, and one installation, check or removal at a time, in a process of its own.
 
-Everything slow happens in EngineSetup.py, run by Slicer's own Python: downloading, unpacking, checking, deleting. Here
+Everything slow happens in EngineSetup.py, run by the engine's Python: downloading, unpacking, checking, deleting. Here
 messages come in as signals, so that the panel never waits.
 """
 
@@ -17,6 +17,7 @@ import slicer
 from VQSegUI.EngineCatalog import EngineCatalog
 from VQSegUI.EngineCheck import startCommand
 from VQSegUI.EngineCommand import EngineCommand
+from VQSegUI.EngineLayout import EngineLayout
 from VQSegUI.EngineMessages import Receiver
 from VQSegUI.EngineSettings import EngineSettings
 from VQSegUI.EngineState import BROKEN, NOT_INSTALLED, READY, EngineState, readState
@@ -54,7 +55,7 @@ class EngineInstall:
         self.aboutToChange, self.progressed, self.logged, self.finished = Signal(), Signal(), Signal(), Signal()
         self.catalog = catalog or EngineCatalog()
         self._settings, self._makeProcess = settings, makeProcess
-        self._findPython = findPython or slicerPython
+        self._findPython = findPython or (lambda: self.catalog.program or slicerPython())
         self._startupEnvironment = startupEnvironment or slicer.util.startupEnvironment
         self._process: Any = None
         self._receiver = Receiver()
@@ -63,10 +64,14 @@ class EngineInstall:
 
     def state(self) -> EngineState:
         """Return the state of the private engine; a failure that was reported counts until the next success."""
-        state = readState(self._settings.layout(), self.catalog)
+        state = readState(self.layout(), self.catalog)
         if self._failure and state.kind == READY:
             return EngineState(BROKEN, _("Broken: {reason}").format(reason=self._failure), state.record)
         return state
+
+    def layout(self) -> EngineLayout:
+        """Return the private folder."""
+        return self._settings.layout(self.catalog.python)
 
     def isRunning(self) -> bool:
         """Return whether an installation, check or removal is under way."""
@@ -125,7 +130,7 @@ class EngineInstall:
         self._process.complained.connect(lambda data: self._log(data.decode("utf-8", "replace")))
         self._process.ended.connect(self._onEnded)
         script = Path(__file__).with_name("EngineSetup.py")
-        command = [self._findPython(), "-u", str(script), action, "--root", str(self._settings.layout().root)]
+        command = [self._findPython(), "-u", str(script), action, "--root", str(self.layout().root)]
         # Nothing is written beside Slicer's own packages, not even byte code.
         own = {"PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
         environment = {**self._startupEnvironment(), **self._settings.pipEnvironment(), **own}
@@ -152,9 +157,8 @@ class EngineInstall:
 
     def _describeEnd(self, exitCode: Optional[int], reason: str) -> str:
         if exitCode is None:
-            return _("Slicer's Python cannot be started ({reason}); name an engine under Advanced.").format(
-                reason=reason
-            )
+            sentence = _("{python} cannot be started ({reason}); name an engine under Advanced.")
+            return sentence.format(python=self.catalog.program or _("Slicer's Python"), reason=reason)
         return _("The set-up was ended from outside (status {status}); press Repair.").format(status=exitCode)
 
     def _log(self, text: str) -> None:

@@ -70,7 +70,8 @@ FAILURES = (
     ),
     (
         r"No module named '?pip",
-        "This Slicer's Python has no pip: name an engine installed elsewhere under Advanced.",
+        "The Python that is to run the engine has no pip: install pip for it, or name an engine installed elsewhere "
+        "under Advanced.",
     ),
 )
 

@@ -37,7 +37,7 @@ class EngineProcess:
         self._command = command
         self._decoder = Decoder()
         self._isOver = False
-        self._process = self._makeProcess()
+        self._process: Any = self._makeProcess()
 
     def start(self) -> None:
         """Start the program; a failure arrives as ``ended``."""
@@ -56,12 +56,12 @@ class EngineProcess:
 
     def processID(self) -> int:
         """Return the operating system's number of the process, 0 when it does not run."""
-        return int(self._process.processId())
+        return int(self._process.processId()) if self._process is not None else 0
 
     def stop(self) -> None:
         """End the worker: it ends by itself when its input closes, and is killed when it does not."""
         self._isOver = True
-        if self._process.state() == qt.QProcess.NotRunning:
+        if not self._isRunning():
             return
         self._process.closeWriteChannel()
         qt.QTimer.singleShot(QUIT_MILLISECONDS, self.kill)
@@ -69,7 +69,7 @@ class EngineProcess:
     def stopNow(self) -> None:
         """End the worker before returning, for when Slicer quits and no event loop will run any more."""
         self._isOver = True
-        if self._process.state() == qt.QProcess.NotRunning:
+        if not self._isRunning():
             return
         self._process.closeWriteChannel()
         if not self._process.waitForFinished(QUIT_MILLISECONDS):
@@ -78,8 +78,11 @@ class EngineProcess:
 
     def kill(self) -> None:
         """End a worker that no longer listens."""
-        if self._process.state() != qt.QProcess.NotRunning:
+        if self._isRunning():
             self._process.kill()
+
+    def _isRunning(self) -> bool:
+        return self._process is not None and self._process.state() != qt.QProcess.NotRunning
 
     def _makeProcess(self) -> Any:
         process = qt.QProcess()
@@ -119,6 +122,7 @@ class EngineProcess:
 
     def _release(self, exitCode: Optional[int]) -> None:
         _alive.discard(self)
+        self._process = None  # PythonQt would keep this object, whose methods are connected, as long as the process
         if self._isOver:
             return
         self._isOver = True

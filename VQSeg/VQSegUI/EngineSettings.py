@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 import qt
 import slicer
@@ -41,11 +41,15 @@ class EngineSettings:
         """Keep a choice."""
         self._store.setValue(KEYS[name], text.strip())
 
-    def layout(self) -> EngineLayout:
-        """Return the private folder: one per Python version, because two Slicer versions may share the parent."""
+    def layout(self, python: Optional[str] = None) -> EngineLayout:
+        """Return the private folder: one per Python version, because two Slicer versions may share the parent.
+
+        Args:
+            python: Version of the Python that runs the engine; None for Slicer's own.
+        """
         parent = self.value("folder") or defaultFolder()
         # Below the chosen folder, never in it: what lies there is not ours to delete.
-        return EngineLayout(Path(parent) / "VQSeg" / runningPython().replace(".", ""))
+        return EngineLayout(Path(parent) / "VQSeg" / (python or runningPython()).replace(".", ""))
 
     def pipEnvironment(self) -> Dict[str, str]:
         """Return pip's settings for the network."""

@@ -24,7 +24,7 @@ if __name__ == "__main__":
 
 from VQSegUI.EngineCatalog import EngineCatalog
 from VQSegUI.EngineChild import Cancelled
-from VQSegUI.EngineLayout import EngineLayout, RecordUnreadable, extensionRoot
+from VQSegUI.EngineLayout import EngineLayout, RecordUnreadable, extensionRoot, runningPython
 from VQSegUI.EngineLock import EngineLock
 from VQSegUI.EngineMessages import Sender
 from VQSegUI.EngineWork import EngineWork
@@ -47,7 +47,9 @@ def main(arguments: List[str]) -> int:
     layout, messages, stop = EngineLayout(options.root), Sender(), threading.Event()
     threading.Thread(target=_stopWithInput, args=(stop,), daemon=True).start()
     try:
-        work = EngineWork(layout, EngineCatalog(options.catalog), messages, stop, options.torch_index)
+        work = EngineWork(
+            layout, EngineCatalog(options.catalog, python=runningPython()), messages, stop, options.torch_index
+        )
         _runLocked(work, layout, options)
     except Cancelled:
         messages.failed("Cancelled; nothing was changed.", isCancelled=True)

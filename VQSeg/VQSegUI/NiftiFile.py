@@ -16,7 +16,7 @@ import vtk
 
 DATATYPES = {"u1": 2, "i2": 4, "i4": 8, "f4": 16, "f8": 64, "i1": 256, "u2": 512, "u4": 768}
 """NIfTI's number for each voxel type."""
-SLAB_BYTES = 500_000
+SLAB_BYTES = 250_000
 COMPRESSION = 4
 MILLIMETRES, SCANNER = 2, 1
 HEADER_BYTES, DATA_OFFSET = 348, 352

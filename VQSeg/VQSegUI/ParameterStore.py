@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from VQSegUI.Parameters import Parameters, parameterNode, readParameters, writeParameters
@@ -35,6 +35,18 @@ class ParameterStore:
         if self._node is not None:
             self._node.RemoveObserver(self._tag)
             self._node = None
+
+    def isAttached(self) -> bool:
+        """Return whether a parameter node is followed."""
+        return self._node is not None
+
+    def forget(self, nodeID: str) -> None:
+        """A node is about to leave the scene: choose none in its place.
+
+        Selectors would otherwise go on to the next node in their list, maybe the segmentation of another patient.
+        """
+        named = [field.name for field in fields(Parameters) if field.name.endswith("ID")]
+        self.update(**{name: None for name in named if getattr(self.parameters, name) == nodeID})
 
     def update(self, **values: Any) -> None:
         """Change parameters; does nothing when no scene is followed or nothing differs."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
@@ -27,6 +29,15 @@ class VQSegTest(ScriptedLoadableModuleTest):
         proposal = Proposal.createProposal(volumeNode)
         Proposal.addLabel(proposal, volumeNode, label, np.ones((2, 4, 3), dtype=np.uint8))
         target = Proposal.createSegmentationLike(proposal, "Accepted")
+        try:
+            self._acceptAndUndo(volumeNode, proposal, target)
+        finally:  # the scene may hold a person's work: it is neither closed before nor added to
+            for node in (volumeNode, proposal, target):
+                if node.GetScene() is not None:
+                    slicer.mrmlScene.RemoveNode(node)
+        self.delayDisplay("Test passed")
+
+    def _acceptAndUndo(self, volumeNode: Any, proposal: Any, target: Any) -> None:
         decisions = Decisions()
         for _step in decisions.accept(proposal, Proposal.segmentIDs(proposal), target):
             pass
@@ -36,4 +47,3 @@ class VQSegTest(ScriptedLoadableModuleTest):
         for _step in decisions.undo(volumeNode):
             pass
         self.assertEqual(Proposal.segmentIDs(target), [])
-        self.delayDisplay("Test passed")

@@ -23,13 +23,13 @@ class SetupProcess:
     def __init__(self) -> None:
         self.printed, self.complained, self.ended = Signal(), Signal(), Signal()
         self._hasEnded = False
-        self._process = qt.QProcess()
+        self._process: Any = qt.QProcess()
         self._process.setProcessChannelMode(qt.QProcess.SeparateChannels)
         self._process.readyReadStandardOutput.connect(self._onOutput)
         self._process.readyReadStandardError.connect(self._onError)
         self._process.errorOccurred.connect(self._onFailure)
         self._process.finished.connect(self._onFinished)
-        self._killTimer = qt.QTimer()
+        self._killTimer: Any = qt.QTimer()
         self._killTimer.setSingleShot(True)
         self._killTimer.setInterval(STOP_MILLISECONDS)
         self._killTimer.timeout.connect(self._process.kill)
@@ -51,7 +51,7 @@ class SetupProcess:
 
     def processID(self) -> int:
         """Return the operating system's number of the process, 0 when it does not run."""
-        return int(self._process.processId())
+        return int(self._process.processId()) if self._process is not None else 0
 
     def _onOutput(self) -> None:
         self.printed.emit(self._process.readAllStandardOutput().data())
@@ -71,4 +71,9 @@ class SetupProcess:
             self._hasEnded = True
             self._killTimer.stop()
             # From the event loop: a listener may drop this object, and QProcess must not vanish under its own signal.
-            qt.QTimer.singleShot(0, lambda: self.ended.emit(exitCode, reason))
+            qt.QTimer.singleShot(0, lambda: self._release(exitCode, reason))
+
+    def _release(self, exitCode: Optional[int], reason: str) -> None:
+        # PythonQt would keep this object, whose methods are connected, for as long as process and timer live.
+        self._process = self._killTimer = None
+        self.ended.emit(exitCode, reason)

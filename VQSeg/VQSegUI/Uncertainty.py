@@ -25,7 +25,7 @@ VOLUME_ROLE = "VQSegScan"
 COLORS = "vtkMRMLColorTableNodefMRIPA"
 """Slicer's own red-to-yellow table, so that a saved scene has its colors wherever it is opened."""
 LOWEST_SHOWN, HIGHEST_SHOWN = 10, 100
-SLAB_BYTES = 4_000_000
+SLAB_BYTES = 1_000_000
 
 
 def buildOverlay(
@@ -46,7 +46,7 @@ def buildOverlay(
     target = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(voxels.shape)
     slices = max(1, SLAB_BYTES // max(1, voxels[0].nbytes))
     for first in range(0, len(voxels), slices):
-        target[first : first + slices] = percent[voxels[first : first + slices]]
+        np.take(percent, voxels[first : first + slices], out=target[first : first + slices], mode="clip")
         yield
     return _makeNode(volumeNode, measure, uncertainty["extent_ijk"], image)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 import slicer
+import vtk
 from slicer.util import VTKObservationMixin
 
 from VQSegUI.Engine import STOPPED
@@ -25,6 +26,9 @@ from VQSegUI.ReviewSection import ReviewSection
 from VQSegUI.RunWatch import RunWatch
 from VQSegUI.SegmentSection import SegmentSection
 from VQSegUI.TrainingSection import TrainingSection
+
+AFTER_WIDGETS = -1000.0
+"""Priority of an observer that hears of the scene after Slicer's own selectors and Segment Editor."""
 
 
 class Widget(VTKObservationMixin):
@@ -95,20 +99,23 @@ class Widget(VTKObservationMixin):
 
     def cleanup(self) -> None:
         """Slicer quits or the module is reloaded."""
+        self._store.detach()  # first: selectors without a scene choose nothing
         for section in self.sections:
             section.release()
             section.setScene(None)
         for each in (self._watch, self._shelf, self._link):
             each.release()
         self.removeObservers()
-        self._store.detach()
         self.logic.engine.stopNow()
 
     def _observeScene(self) -> None:
-        scene = slicer.mrmlScene
-        self.addObserver(scene, slicer.vtkMRMLScene.StartCloseEvent, self._onSceneStartClose)
-        self.addObserver(scene, slicer.vtkMRMLScene.EndCloseEvent, self._onSceneReplaced)
-        self.addObserver(scene, slicer.vtkMRMLScene.EndImportEvent, self._onSceneReplaced)
+        scene, events = slicer.mrmlScene, slicer.vtkMRMLScene
+        self.addObserver(scene, events.StartCloseEvent, self._onSceneStartClose)
+        self.addObserver(scene, events.StartImportEvent, self._onSceneStartImport)
+        # Closing and importing end with this event. Until then selectors forget their node and the Segment Editor takes
+        # up the one of its own selector; what they would write meanwhile must not reach the parameters.
+        self.addObserver(scene, events.EndBatchProcessEvent, self._onSceneReplaced, priority=AFTER_WIDGETS)
+        self.addObserver(scene, events.NodeAboutToBeRemovedEvent, self._onNodeAboutToBeRemoved)
 
     def _onSceneStartClose(self, _caller: Any, _event: Any) -> None:
         self._store.detach()
@@ -116,8 +123,16 @@ class Widget(VTKObservationMixin):
         for section in (self._review, self._training, self._models):
             section.forgetScene()
 
+    def _onSceneStartImport(self, _caller: Any, _event: Any) -> None:
+        self._store.detach()
+
     def _onSceneReplaced(self, _caller: Any, _event: Any) -> None:
-        self._followScene()
+        if not self._store.isAttached():
+            self._followScene()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onNodeAboutToBeRemoved(self, _caller: Any, _event: Any, node: Any) -> None:
+        self._store.forget(node.GetID())
 
     def _followScene(self) -> None:
         # Selectors forget their node when they get a scene; what the scene says comes after that.

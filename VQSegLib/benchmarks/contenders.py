@@ -18,6 +18,7 @@ from VQSegLib.inference.device import resolve_precision
 from VQSegLib.inference.predictor import LabelArray, Predictor
 from VQSegLib.inference.preprocessing import ModelGridImage, normalize, resample_to_model_grid
 from VQSegLib.inference.window_layout import lay_windows
+from VQSegLib.kept_memory import keep_freed_memory
 from VQSegLib.models.precision import autocasting
 from VQSegLib.models.protocol import SegmentationModel
 from VQSegLib.volume import Volume
@@ -83,6 +84,7 @@ class Vqseg(Contender):
 
     def segment(self, volume: Volume) -> LabelArray:
         """Return label values in the axis order of the volume."""
+        keep_freed_memory()  # as command line and worker do
         predictor = Predictor(
             self.model, device=self.device, precision=self.precision, window_batch_size=self._asked_batch_size
         )

@@ -14,6 +14,7 @@ from VQSegLib.benchmarks.scans import enlarge, load_demo_scan
 from VQSegLib.demo import MODEL_NAME
 from VQSegLib.inference.device import resolve_device
 from VQSegLib.inference.predictor import Predictor
+from VQSegLib.kept_memory import keep_freed_memory
 from VQSegLib.models.checkpoint import load_checkpoint
 from VQSegLib.resources import find_model
 from VQSegLib.service_results import OnProgress
@@ -97,6 +98,7 @@ def _straightness(growth: Growth) -> float:
 
 def _run(case: _Case) -> tuple[float, float]:
     """Segment in this process; return seconds and peak GiB."""
+    keep_freed_memory()
     predictor = Predictor(load_checkpoint(find_model(MODEL_NAME)), device=case.device)
     volume = _repeat(case.slices, case.side)
     began = time.perf_counter()

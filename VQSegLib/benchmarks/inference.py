@@ -23,6 +23,7 @@ from VQSegLib.benchmarks.report import Bound, Figure, Line, Ratio, Report
 from VQSegLib.benchmarks.workloads import WORKLOADS, WorkloadName, build_workload
 from VQSegLib.inference.device import resolve_device, resolve_precision
 from VQSegLib.inference.predictor import LabelArray
+from VQSegLib.kept_memory import keep_freed_memory
 from VQSegLib.models.network import VQSegNet
 from VQSegLib.models.prepared_network import prepare_network
 from VQSegLib.models.protocol import SegmentationModel
@@ -181,6 +182,7 @@ def _run(case: _Case) -> _Result:
 @torch.no_grad()
 def _measure_network(case: _Case) -> _Pass:
     """Time the prepared network alone, and in turn the machine's matrix product."""
+    keep_freed_memory()
     clock = CLOCKS[case.settings.clock]
     device = resolve_device(case.settings.device)
     model, _ = build_workload(case.workload, 1)

@@ -121,7 +121,9 @@ def _compare(name: str, config: CodePerturbationConfig, indices: Tensor, codes: 
     tests = [
         Bound.at_least(
             Figure.of(
-                f"{name}: {who}, probability of its draws (chi-square)", [_test(perturb, config, temperature, codes)]
+                f"{name}: {who}, probability of its draws (chi-square)",
+                [_test(perturb, config, temperature, codes)],
+                unit="",
             ),
             _LEAST_PROBABILITY,
         )

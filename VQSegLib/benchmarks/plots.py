@@ -13,6 +13,9 @@ from VQSegLib.errors import UserError
 from VQSegLib.output_checks import check_output_file
 from VQSegLib.resources import resources_folder
 
+_LOGARITHMIC_ABOVE = 50
+"""Ratio of the longest to the shortest bar above which the shortest could not be seen otherwise."""
+
 
 def save_ratios(report: Report, path: Path) -> None:
     """Draw both sides of every ratio as bars, the ratio beside them."""
@@ -24,7 +27,9 @@ def save_ratios(report: Report, path: Path) -> None:
             axes.barh(row + offset, side.best, height=0.38, color=color)
             axes.text(side.best, row + offset, f" {side.best:.3g} {side.unit}", va="center", fontsize=7)
     axes.set_yticks(range(len(ratios)), [f"{ratio.name}\n= {ratio.value:.3g}" for ratio in ratios], fontsize=7)
-    axes.set(xscale="log", xlabel="seconds, best of the repetitions", title=report.command)
+    sides = [side.best for ratio in ratios for side in (ratio.numerator, ratio.denominator)]
+    scale = "log" if max(sides) > _LOGARITHMIC_ABOVE * min(sides) else "linear"
+    axes.set(xscale=scale, xlabel="seconds, best of the repetitions", title=report.command)
     axes.invert_yaxis()
     axes.margins(x=0.15)
     _save(figure, path)

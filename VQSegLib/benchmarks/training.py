@@ -14,6 +14,7 @@ from VQSegLib.benchmarks.released_step import ReleasedStep
 from VQSegLib.benchmarks.report import Figure, Line, Ratio, Report
 from VQSegLib.benchmarks.workloads import build_released_model
 from VQSegLib.inference.device import resolve_device, resolve_precision
+from VQSegLib.kept_memory import keep_freed_memory
 from VQSegLib.methods import build_method
 from VQSegLib.methods.base import Batch
 from VQSegLib.methods.vqseg_config import release_preset
@@ -105,6 +106,7 @@ def _run(case: _Case) -> _Result:
 
 
 def _build_own(dtype: torch.dtype, device: torch.device) -> Callable[[Batch], object]:
+    keep_freed_memory()  # as runs do
     model = build_released_model()
     method = build_method(release_preset(), model.network, model.preprocessing, _MAX_STEPS).to(device).train()
     optimizer = torch.optim.AdamW([one for one in method.parameters() if one.requires_grad], lr=5e-6)

@@ -22,7 +22,7 @@ def demo(
 ) -> None:
     """Segment the shipped CT of one test patient and compare it with the clinical contours."""
     if loop:
-        _demo_loop(output or Path("demo-loop"))
+        _demo_loop(output or Path("demo-loop"), overwrite=overwrite)
         return
     from VQSegLib.demo import run_demo
     from VQSegLib.evaluation.table import format_table
@@ -36,17 +36,20 @@ def demo(
     print_result(f"Picture:   {result.picture.resolve()}")
 
 
-def _demo_loop(output: Path) -> None:
+def _demo_loop(output: Path, *, overwrite: bool) -> None:
     from VQSegLib.commands.project_models import format_comparison
     from VQSegLib.demo_loop import run_loop_demo
 
     with shown_progress() as on_progress, cancel_on_interrupt() as cancelled:
-        done = run_loop_demo(output, on_progress=on_progress, cancelled=cancelled)
-    result = done.run.result
+        done = run_loop_demo(output, overwrite=overwrite, on_progress=on_progress, cancelled=cancelled)
+    spec, result = done.run.spec, done.run.result
     if result is not None and result.comparison is not None:
+        print_result("Held-out patients, Dice of the weak model (old) and of the fine-tuned one (new)")
         print_result(format_comparison(result.comparison))
-        print_result(result.sentence)
-    spec = done.run.spec
+        in_use = (
+            "the new model was promoted" if result.is_promoted else "the new model was NOT promoted, the weak one stays"
+        )
+        print_result(f"The gate decided: {in_use}.")
     print_result(
         f"{spec.labeled} corrected and {spec.unlabeled} unlabeled scans, {done.run.steps} steps, "
         f"{done.seconds:.0f} s in all. Research use only."

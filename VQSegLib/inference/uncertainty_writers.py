@@ -11,12 +11,15 @@ from torch import Tensor
 
 from VQSegLib.box import Box, Triple
 from VQSegLib.inference.ambiguous_windows import AmbiguityMap
-from VQSegLib.inference.label_writer import LabelWriter
+from VQSegLib.inference.label_writer import LabelWriter, to_numpy
 from VQSegLib.inference.perturbed_decodes import entropy_of_logits
-from VQSegLib.inference.slice_resampling import Plane, SliceResampler
+from VQSegLib.inference.slice_resampling import SliceResampler
 
 AMBIGUOUS_NATS = 0.2
 """Entropy above which a voxel counts as ambiguous: about 5 % for another class."""
+SURE_NATS = 1e-3
+"""Entropy that is not worth telling from none: one in ten thousand for another class. Nine tenths of the voxels of a
+scan lie between neighbours that are all as sure, and interpolating them would take longer than the network does."""
 
 HalfMap = npt.NDArray[np.float16]
 
@@ -38,8 +41,10 @@ class SurveyWriter(LabelWriter):
 
         Args:
             label_map: Canonical ``(K, J, I)`` array to fill, see :class:`LabelWriter`.
-            entropy: The same shape; filled with the entropy of the plain probabilities, nats.
-            structure: The same shape; filled with the value of the likeliest structure, background apart.
+            entropy: The same shape; filled with the entropy of the plain probabilities, nats; 0 where the model is
+                sure.
+            structure: The same shape; filled with the value of the likeliest structure, background apart; where the
+                model is sure, with that of the nearest voxel of the model grid.
             ambiguity: Marked where the entropy on the model grid is not small.
             grid_shape_kji: Shape of the model grid.
             region: Box on the model grid whose logits will come.
@@ -55,13 +60,20 @@ class SurveyWriter(LabelWriter):
         first = np.array((grid_k, *self._region.start_kji[1:]))
         self._ambiguity.mark(np.pad(places, ((0, 0), (1, 0))) + first)
 
-    def write_output(self, plane: Plane, logits: Tensor) -> None:
+    def write_output(self, index: int, logits: Tensor) -> None:
         """Write one slice of all three maps."""
-        highest, structure = logits[1:].max(dim=0)
-        structure += 1
-        self.write_classes(plane, torch.where(highest > logits[0], structure, 0))
-        self._structure[plane][...] = self.to_values(structure)
-        self._entropy[plane][...] = entropy_of_logits(logits).half().cpu().numpy()
+        logits = logits.cpu()
+        classes, structure = _classify(logits)
+        label_map, structures = (self.plane.spread(self.values.take(one)) for one in (classes, structure))
+        entropy = np.zeros(label_map.shape, np.float16)
+        is_unsure = (entropy_of_logits(logits) > SURE_NATS).numpy()
+        places = self.plane.find(self.plane.touched(is_unsure) | self.plane.mixed(classes))
+        if places[0].size:
+            between = self.plane.interpolate(logits, places)
+            entropy[places] = entropy_of_logits(between).half().numpy()
+            label_map[places], structures[places] = (self.values.take(one) for one in _classify(between))
+        for whole, part in ((self._label_map, label_map), (self._structure, structures), (self._entropy, entropy)):
+            whole[index, *self.plane.output] = part
 
 
 class PerturbationWriter:
@@ -103,11 +115,19 @@ class PerturbationWriter:
             self._resampler.write(grid_k, nothing)
         self._next_k = stop_k
 
-    def _write_output(self, plane: Plane, channels: Tensor) -> None:
-        if not channels.any():
+    def _write_output(self, index: int, channels: Tensor) -> None:
+        plane = self._resampler.plane
+        places = plane.find(plane.touched((channels.abs() > SURE_NATS).any(0).numpy()))
+        if not places[0].size:
             return
-        added, disagreement = channels
-        # In torch, because numpy converts float16 one number at a time; copied, because a view may run backwards.
-        entropy = torch.from_numpy(self._entropy[plane].copy()).float().add_(added).clamp_(0, self._most)
-        self._entropy[plane][...] = entropy.half().numpy()
-        self._disagreement[plane][...] = disagreement.half().numpy()
+        added, disagreement = plane.interpolate(channels, places).numpy()
+        entropy = self._entropy[index, *plane.output]
+        entropy[places] = np.clip(entropy[places].astype(np.float32) + added, 0, self._most)
+        self._disagreement[index, *plane.output][places] = disagreement
+
+
+def _classify(logits: Tensor) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Return the class, and the class of the likeliest structure, of logits with the classes first."""
+    highest, structure = logits[1:].max(dim=0)
+    structure += 1
+    return to_numpy(torch.where(highest > logits[0], structure, 0)), to_numpy(structure)

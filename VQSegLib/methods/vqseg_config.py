@@ -25,7 +25,7 @@ class VQSegConfig(TeacherConfig):
     dual_branch: bool = Field(default=True, description="Second decoder that reconstructs the image (DB).")
     pfa: bool = Field(default=False, description="Align features with a frozen foundation teacher (PFA).")
     foundation_teacher: str | None = Field(
-        default=None, description="Teacher of pfa, for example 'dinov2:/folder' or 'astra-ct'; never random."
+        default=None, description="Teacher of pfa: 'dinov2:/folder', 'astra-ct' or 'efficientnet-lite0'; never random."
     )
     code_perturbation: CodePerturbationConfig = Field(default_factory=CodePerturbationConfig)
     qpm_on: Literal["weak", "strong"] = Field(

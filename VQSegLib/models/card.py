@@ -43,6 +43,9 @@ class TrainingRecord(Document):
     unlabeled_cases: int = Field(default=0, ge=0)
     validation_cases: int = Field(default=0, ge=0)
     image_sha256: tuple[Sha256, ...] = Field(default=(), description="SHA-256 of each training image file.")
+    unlabeled_voxel_sha256: tuple[Sha256, ...] = Field(
+        default=(), description="SHA-256 over the voxels of each scan of the unlabeled pool."
+    )
     label_sha256: tuple[Sha256, ...] = Field(default=(), description="SHA-256 of each training label file.")
     teacher: str = Field(default="off", description="Frozen foundation teacher of the feature adapter (PFA), or 'off'.")
 

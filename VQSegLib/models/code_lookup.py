@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's usual name
 
-from VQSegLib.models.vector_quantizer import VectorQuantizer, lowest_columns, nearest_codes
+from VQSegLib.models.lowest_columns import lowest_columns
+from VQSegLib.models.vector_quantizer import VectorQuantizer, nearest_codes
 
 _LARGE = 4096
 """Codes above which a search in two steps is faster."""

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's usual name
 
 from VQSegLib.documents import Document
+from VQSegLib.models.lowest_columns import lowest_columns
 
 _CALIBRATION_CODES = 512
 _BISECTIONS = 40
@@ -70,6 +71,19 @@ def replacement_law(distances: Tensor, temperature: float, top_m: int | None) ->
     else:
         nearest, candidates = distances, torch.arange(count + 1, device=distances.device).expand_as(distances)
     return candidates, F.softmax(-nearest.double() / temperature, dim=1)
+
+
+def nearest_distances(codes: Tensor, rows: Tensor, config: CodePerturbationConfig) -> tuple[Tensor, Tensor]:
+    """Return the distances ``(U, top_m)`` of codes ``rows`` (U,) to the nearest others, ascending, and those others.
+
+    The same as the lowest of :func:`code_distances`, but only those kept are made distances of.
+    """
+    codes, wanted = codes.float(), codes[rows].float()
+    half_norms = codes.square().sum(1) / 2
+    scores = torch.addmm(half_norms, wanted, codes.T, alpha=-1)
+    found = lowest_columns(scores.scatter_(1, rows.unsqueeze(1), torch.inf), config.top_m or codes.shape[0] - 1)
+    squared = (scores.gather(1, found) + half_norms[rows].unsqueeze(1)).mul_(2).clamp_min_(0)
+    return squared if config.distance == "squared" else squared.sqrt_(), found
 
 
 def calibrate_temperature(codes: Tensor, used: Tensor, config: CodePerturbationConfig) -> float:
@@ -170,7 +184,11 @@ def _draw_from_laws(
     rows_at_once = max(1, _MAX_ENTRIES // codes.shape[0])
     for start in range(0, unique.numel(), rows_at_once):
         rows = unique[start : start + rows_at_once]
-        candidates, law = replacement_law(code_distances(codes, rows, config.distance), temperature, config.top_m)
+        if config.top_m is not None and config.top_m < codes.shape[0] - 1:
+            nearest, candidates = nearest_distances(codes, rows, config)
+            law = F.softmax(-nearest.double() / temperature, dim=1)
+        else:
+            candidates, law = replacement_law(code_distances(codes, rows, config.distance), temperature, None)
         here = (row_of_token >= start) & (row_of_token < start + rows.numel())
         row = row_of_token[here] - start
         column = _invert_cumulative(law, row, uniform[here])

@@ -128,6 +128,13 @@ class QuantizerConfig(Document):
     kind: Literal["simvq", "ema"] = "simvq"
     codebook_size: int = Field(default=1024, ge=2)
     code_dim: int = Field(default=64, ge=1, description="Width of a code; features are projected when it differs.")
+    decay: float = Field(
+        default=0.99,
+        gt=0,
+        lt=1,
+        description="Of the averages of kind 'ema'. A code out of use is revived after about 3.5 / (1 - decay) steps: "
+        "lower it for short trainings and where few tokens pass per step.",
+    )
 
 
 def _build_default_encoder(fields: dict[str, Any]) -> ConvEncoderConfig:

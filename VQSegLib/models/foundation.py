@@ -12,10 +12,11 @@ from VQSegLib.models.config import PreprocessingConfig
 from VQSegLib.models.foundation_ct import AstraCtTeacher
 from VQSegLib.models.foundation_dinov2 import Dinov2Teacher
 from VQSegLib.models.foundation_frozen import DEFAULT_NUM_SLICES, TeacherFeatures
+from VQSegLib.models.foundation_imagenet import ImageNetTeacher
 
 __all__ = ["FoundationTeacher", "TeacherFeatures", "build_teacher", "check_disjoint"]
 
-_ALLOWED = "'dinov2:<local folder or hub id>', 'astra-ct'"
+_ALLOWED = "'dinov2:<local folder or hub id>', 'astra-ct', 'efficientnet-lite0'"
 
 
 class FoundationTeacher(Protocol):
@@ -40,7 +41,7 @@ def build_teacher(
     """Build the teacher a training configuration names in ``foundation_teacher``.
 
     Args:
-        name_or_path: ``dinov2:<local folder or hub id>`` or ``astra-ct``.
+        name_or_path: ``dinov2:<local folder or hub id>``, ``astra-ct`` or ``efficientnet-lite0``.
         preprocessing: How the network input was made from HU; the teacher undoes it.
         num_slices: Slices looked at in a 3-D patch.
 
@@ -53,6 +54,8 @@ def build_teacher(
         return Dinov2Teacher(source, preprocessing, num_slices)
     if name_or_path == "astra-ct":
         return AstraCtTeacher.from_package(preprocessing, num_slices)
+    if name_or_path == "efficientnet-lite0":
+        return ImageNetTeacher.from_package(preprocessing, num_slices)
     msg = (
         f"The foundation teacher '{name_or_path}' is not known; allowed are {_ALLOWED}; "
         "correct foundation_teacher, or leave it out and switch the feature adapter off."

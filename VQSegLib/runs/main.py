@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from VQSegLib.errors import Cancelled, VQSegError
 from VQSegLib.failure_log import write_failure_log
+from VQSegLib.kept_memory import keep_freed_memory
 from VQSegLib.project.folder import Project
 from VQSegLib.project.review import utc_now
 from VQSegLib.runs.documents import RunResult, RunState
@@ -32,6 +33,7 @@ def run(project_path: str, run_id: str) -> int:
     """
     _set_up_log()
     lower_priority()
+    keep_freed_memory()
     folder = RunFolder(Path(project_path) / "runs" / run_id)
     lock = FileLock(folder.path / _LOCK_FILE)
     try:

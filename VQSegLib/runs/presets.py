@@ -85,7 +85,7 @@ def build_run_config(
     Raises:
         ConfigError: A value is not valid or not known.
     """
-    steps = find_preset(wish.preset).steps
+    steps = _count_steps(wish)
     values: dict[str, Any] = {} if parent is None else _copy_parent(parent)
     has_codes = parent is None or parent.network.quantizer is not None
     if parent is not None and not has_codes and wish.method == "vqseg":
@@ -106,6 +106,19 @@ def build_run_config(
     return complete(values, project.labels.num_classes, project.document.intensity_window)
 
 
+def _count_steps(wish: Wish) -> int:
+    """Return the steps of a run, on which its ramps depend: those of the preset unless they are set singly."""
+    chosen: dict[str, Any] = {"max_steps": find_preset(wish.preset).steps}
+    for setting in wish.settings:
+        if setting.partition("=")[0].strip() == "max_steps":
+            set_value(chosen, setting)
+    steps = chosen["max_steps"]
+    if not isinstance(steps, int) or steps < 1:
+        msg = f"A run needs a whole number of steps, at least 1; given max_steps={steps}."
+        raise ConfigError(msg)
+    return steps
+
+
 def _copy_parent(parent: ModelCard) -> dict[str, Any]:
     saved: dict[str, Any] = {} if parent.training is None else dict(parent.training.config)
     values = {section: saved[section] for section in (*_COPIED_SECTIONS, "method") if section in saved}
@@ -123,8 +136,9 @@ def _adapt_schedule(values: dict[str, Any], steps: int) -> None:
     """Make a schedule for a network that can segment already."""
     method = values["method"]
     if method["name"] == "vqseg":
-        # The teacher of the feature adapter lies in a folder of the machine the parent was trained on.
-        method.update(pretraining_steps=0, rampup_steps=steps // 10, pfa=False, foundation_teacher=None)
+        # Corrections first: the averaged teacher begins as the parent, and its pseudo-labels repeat the very mistakes
+        # that were corrected. The feature adapter's teacher lies in a folder of the machine the parent was trained on.
+        method.update(pretraining_steps=steps // 2, rampup_steps=steps - steps // 2, pfa=False, foundation_teacher=None)
     optimizer = values.setdefault("optimizer", {})
     rate = float(optimizer.get("learning_rate", 1e-3))
     optimizer.update(learning_rate=rate * FINE_TUNING_RATE, warmup_steps=min(50, steps // 10))

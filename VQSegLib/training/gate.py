@@ -11,6 +11,7 @@ from VQSegLib.models.checkpoint import load_checkpoint
 from VQSegLib.models.model_file import parse_card, read_header
 from VQSegLib.project.cases import CaseRecord, CaseState, Split
 from VQSegLib.project.folder import Project
+from VQSegLib.training.earlier_pools import describe_pools
 from VQSegLib.training.figures import ComparedModel, Comparison
 from VQSegLib.training.held_out_scores import HeldOutScore, ScoreStore, score_case
 from VQSegLib.training.model_comparison import compare_scores
@@ -63,7 +64,7 @@ def compare_models(
         figures=figures,
         verdict=verdict,
         sentence=sentence,
-        notes=tuple(describe_bias(figures)),
+        notes=(*describe_bias(figures), *describe_pools(project, old, new, records)),
         rule=RULE,
     )
 

@@ -43,6 +43,7 @@ def build_card(
             unlabeled_cases=len(cases.unlabeled),
             validation_cases=len(cases.validation),
             image_sha256=tuple(record.image.sha256 for record in (*cases.labeled, *cases.unlabeled)),
+            unlabeled_voxel_sha256=tuple(record.image.voxel_sha256 for record in cases.unlabeled),
             label_sha256=tuple(record.labels[-1].sha256 for record in cases.labeled),
             teacher=teacher or "off",
         ),

@@ -28,11 +28,13 @@ def run() -> NoReturn:
     """
     streams = take_standard_streams()
     # Everything else is imported only now, when nothing it prints can get between the messages.
+    from VQSegLib.kept_memory import keep_freed_memory
     from VQSegLib.worker.orphans import end_with_parent
     from VQSegLib.worker.outgoing import Outgoing
 
     _set_up_log()
     end_with_parent()
+    keep_freed_memory()
     if os.isatty(streams.input_fd):
         logging.getLogger(__name__).warning("This is the worker of VQSeg: it waits for a program. End it with Ctrl-D.")
     outgoing = Outgoing(streams.output_fd, on_broken=lambda: os._exit(0))

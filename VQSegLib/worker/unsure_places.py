@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage
+import torch
 
 from VQSegLib.box import Box
 from VQSegLib.volume import Volume
@@ -42,17 +42,16 @@ def to_wire_map(values: Volume) -> dict[str, Any]:
     """Return a map as uint8 counts: a step of a 255th of its largest value is finer than a colour shows.
 
     Args:
-        values: ``(K, J, I)``, nowhere negative.
+        values: ``(K, J, I)`` float16, nowhere negative.
     """
-    largest = float(values.array.max())
+    bits = values.array.view(np.uint16)  # ordered as the numbers are, and several times as fast to search
+    largest = float(bits.max().view(np.float16))
     step = largest / 255 if largest > 0 else 1.0
-    counts = np.zeros(values.shape_kji, np.uint8)
-    # Slice by slice, so that no second map in floating point is held.
-    for plane, count in zip(values.array, counts, strict=True):
-        count[:] = np.rint(plane.astype(np.float32) / step)
-    found = ndimage.find_objects((counts != 0).view(np.uint8))
-    if not found:
+    unsure = Box.around(bits > np.float16(step / 2).view(np.uint16))
+    if unsure is None:
         return {"extent_ijk": None, "step": step}
-    k, j, i = found[0]
-    box = Box((k.start, j.start, i.start), (k.stop, j.stop, i.stop))
-    return {"extent_ijk": to_extent_ijk(box), "step": step, "array": WireArray.from_numpy(counts[found[0]].copy())}
+    counts = np.empty(unsure.shape_kji, np.uint8)
+    # Slice by slice, so that no second map in floating point is held.
+    for plane, count in zip(values.array[unsure.slices], counts, strict=True):
+        torch.from_numpy(count).copy_(torch.from_numpy(plane).float().div_(step).round_())
+    return {"extent_ijk": to_extent_ijk(unsure), "step": step, "array": WireArray.from_numpy(counts)}

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import slicer
+import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
-
-SCENE_EVENTS = ("NodeAddedEvent", "NodeRemovedEvent", "EndCloseEvent", "EndImportEvent", "EndBatchProcessEvent")
 
 
 class qMRMLWidget(QtWidgets.QWidget):
@@ -31,7 +30,11 @@ class qMRMLWidget(QtWidgets.QWidget):
 
 
 class qMRMLNodeComboBox(qMRMLWidget):
-    """List of the scene's nodes of some classes; nothing is selected by itself."""
+    """List of the scene's nodes of some classes, with the habits of the real one, which is no friend of parameters.
+
+    Closing and importing a scene makes it forget its node and say so. When the selected node is removed, the next in
+    the list is selected, else the last.
+    """
 
     currentNodeChanged = QtCore.Signal(object)
     currentNodeIDChanged = QtCore.Signal(str)
@@ -54,8 +57,7 @@ class qMRMLNodeComboBox(qMRMLWidget):
         for tag in self._tags:
             self._scene.RemoveObserver(tag)
         super().setMRMLScene(scene)
-        events = [getattr(slicer.vtkMRMLScene, name) for name in SCENE_EVENTS] if scene else []
-        self._tags = [scene.AddObserver(event, lambda *_: self._refresh()) for event in events]
+        self._tags = self._observe(scene) if scene else []
         self._refresh()
 
     def currentNode(self) -> Any:
@@ -80,13 +82,50 @@ class qMRMLNodeComboBox(qMRMLWidget):
         """Return how many nodes can be chosen."""
         return self._box.count - int(self._none_enabled)
 
+    def _observe(self, scene: Any) -> list[int]:
+        @vtk.calldata_type(vtk.VTK_OBJECT)
+        def on_about_to_be_removed(_caller: Any, _event: str, node: Any) -> None:
+            if not scene.IsClosing():
+                self._remove(node.GetID())
+
+        def on_added(_caller: Any, _event: str) -> None:
+            if not scene.IsImporting():  # IDs are not final before the end of an import
+                self._refresh()
+
+        def on_replaced(_caller: Any, _event: str) -> None:
+            self._fill([])
+            self.setCurrentNodeID("")
+            self._refresh()
+
+        events = slicer.vtkMRMLScene
+        return [
+            scene.AddObserver(events.NodeAddedEvent, on_added, 10.0),
+            scene.AddObserver(events.NodeAboutToBeRemovedEvent, on_about_to_be_removed, -10.0),
+            scene.AddObserver(events.EndCloseEvent, on_replaced),
+            scene.AddObserver(events.EndImportEvent, on_replaced),
+        ]
+
+    def _remove(self, node_id: str) -> None:
+        rows = [self._box.itemData(row) for row in range(self._box.count)]
+        if node_id not in rows:
+            return
+        row = rows.index(node_id)
+        left = [each for each in rows if each != node_id]
+        nodes = [each for each in left if each]
+        next_id = left[row] if row < len(left) else nodes[-1] if nodes else ""
+        self._fill([node for node in self._nodes() if node.GetID() != node_id])
+        self.setCurrentNodeID(next_id if self._current == node_id else self._current)
+
     def _refresh(self) -> None:
+        self._fill(self._nodes())
+        self.setCurrentNodeID(self._current)
+
+    def _fill(self, nodes: list[Any]) -> None:
         self._box.clear()
         if self._none_enabled:
             self._box.addItem(self._none_text, "")
-        for node in self._nodes():
+        for node in nodes:
             self._box.addItem(node.GetName(), node.GetID())
-        self.setCurrentNodeID(self._current)
 
     def _nodes(self) -> list[Any]:
         if self._scene is None:

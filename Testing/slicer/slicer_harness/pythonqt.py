@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import types
+import weakref
+from typing import Any
 
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
@@ -25,7 +27,47 @@ def make_qt_module() -> types.ModuleType:
             if isinstance(value, type) and issubclass(value, QtCore.QObject):
                 show_properties_as_attributes(value)
     add_object_habits()
+    for cls in (QtCore.QTimer, QtCore.QProcess):
+        hold_on_to_slots(cls)
     return qt
+
+
+SLOTS: dict[int, list[Any]] = {}
+"""What is connected to the timers and processes that live, by the number of the object."""
+
+
+class HoldingSignal:
+    """A signal that keeps what is connected to it alive for as long as its object lives, as all of PythonQt's do.
+
+    Python's garbage collector cannot see that, so an object whose own method is connected to a timer that it holds is
+    never freed. PySide6 alone would free it.
+    """
+
+    def __init__(self, owner: QtCore.QObject, signature: str) -> None:
+        self._owner, self._signature = owner, QtCore.SIGNAL(signature)
+
+    def connect(self, slot: Any) -> None:
+        """Call `slot` from now on."""
+        number = id(self._owner)
+        if number not in SLOTS:
+            SLOTS[number] = []
+            weakref.finalize(self._owner, SLOTS.pop, number)
+        SLOTS[number].append(slot)
+        QtCore.QObject.connect(self._owner, self._signature, slot)
+
+    def disconnect(self, slot: Any) -> None:
+        """Call `slot` no longer."""
+        SLOTS[id(self._owner)].remove(slot)
+        QtCore.QObject.disconnect(self._owner, self._signature, slot)
+
+
+def hold_on_to_slots(cls: type[QtCore.QObject]) -> None:
+    """Let all signals of a class hold on to what is connected to them."""
+    meta = cls.staticMetaObject
+    for method in [meta.method(index) for index in range(meta.methodOffset(), meta.methodCount())]:
+        if method.methodType() == QtCore.QMetaMethod.MethodType.Signal:
+            signature = method.methodSignature().data().decode()
+            setattr(cls, method.name().data().decode(), property(lambda self, of=signature: HoldingSignal(self, of)))
 
 
 class IniSettings(QtCore.QSettings):

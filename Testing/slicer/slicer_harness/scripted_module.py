@@ -6,7 +6,6 @@ import types
 import unittest
 from typing import Any
 
-import slicer
 from PySide6 import QtWidgets
 
 
@@ -65,7 +64,6 @@ class ScriptedLoadableModuleLogic:
     """Base class of a module's logic."""
 
     def __init__(self, parent: Any = None) -> None:  # noqa: ARG002
-        self.mrmlScene = slicer.mrmlScene
         self.moduleName = type(self).__name__.removesuffix("Logic")
         self.isSingletonParameterNode = True
 
@@ -74,8 +72,7 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
     """Base class of a module's self-test."""
 
     def setUp(self) -> None:
-        """Start from an empty scene."""
-        slicer.mrmlScene.Clear()
+        """Do nothing: a module that wants an empty scene closes it itself."""
 
     def delayDisplay(self, message: str, requestedDelay: int | None = None, msec: int | None = None) -> None:
         """Say what the test does."""

@@ -25,6 +25,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         super().__init__(parent)
         self._logic = slicer.vtkSlicerSegmentEditorLogic()
         self._effect, self._order, self._unordered, self._shortcuts = None, [], True, False
+        self._is_selector_empty = False
         self._buttons: dict[str, QtWidgets.QPushButton] = {}
         self._table = qMRMLSegmentsTableView(self)
         self._table.setFixedHeight(110)
@@ -44,8 +45,24 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
 
     def setMRMLScene(self, scene: Any) -> None:
         """Work in a scene."""
+        if scene is self.mrmlScene():
+            return
         super().setMRMLScene(scene)
         self._logic.SetMRMLScene(scene)
+        if scene is not None:
+            events = slicer.vtkMRMLScene
+            for event in (events.EndCloseEvent, events.EndImportEvent):
+                scene.AddObserver(event, self._on_selector_emptied)
+            scene.AddObserver(events.EndBatchProcessEvent, self._on_batch_ended)
+
+    def _on_selector_emptied(self, _caller: Any, _event: str) -> None:
+        self._is_selector_empty = True
+
+    def _on_batch_ended(self, _caller: Any, _event: str) -> None:
+        """Take up the node of the hidden selector, which a closed or imported scene has emptied, as the real one."""
+        if self._is_selector_empty and self.mrmlScene() is not None:
+            self._is_selector_empty = False
+            self.setSegmentationNode(None)
 
     def setMRMLSegmentEditorNode(self, node: Any) -> None:
         """Keep the choices in a node; comes before the scene."""
