@@ -6,6 +6,7 @@ from typing import Any, Dict
 
 import slicer
 
+from VQSegUI.ComparisonPart import ComparisonPart
 from VQSegUI.JobButton import JobSlot
 from VQSegUI.Resources import resourcePath
 from VQSegUI.ScanComparisonPart import ScanComparisonPart
@@ -25,11 +26,12 @@ class ModelsSection:
         self.widget = slicer.util.loadUI(resourcePath("UI/ModelsSection.ui"))
         self._ui = ui = slicer.util.childWidgetVariables(self.widget)
         self._project, self._watch, self._shownRun = project, watch, ""
-        self._shelfPart = ShelfPart(ui, logic, store, project, shelf, log)
-        self._comparison = ScanComparisonPart(ui, logic, store, log, slot, shelf, self._shelfPart)
-        self.promoted, self.proposed = self._shelfPart.promoted, self._comparison.proposed
-        ui.modelsTable.itemSelectionChanged.connect(self._comparison.update)
-        store.changed.connect(self._comparison.update)
+        self._comparison = ComparisonPart(ui)
+        self._shelfPart = ShelfPart(ui, logic, store, project, shelf, self._comparison, log)
+        self._onScan = ScanComparisonPart(ui, logic, store, log, slot, shelf, self._shelfPart)
+        self.promoted, self.proposed = self._shelfPart.promoted, self._onScan.proposed
+        ui.modelsTable.itemSelectionChanged.connect(self._onScan.update)
+        store.changed.connect(self._onScan.update)
         shelf.changed.connect(self._onShelfChanged)
         watch.changed.connect(self._showRun)
         project.changed.connect(self._onProjectChanged)
@@ -37,22 +39,22 @@ class ModelsSection:
 
     def setScene(self, _scene: Any) -> None:
         """Look whether the scene holds a comparison."""
-        self._comparison.update()
+        self._onScan.update()
 
     def forgetScene(self) -> None:
         """The scene is closed."""
-        self._comparison.forgetScene()
+        self._onScan.forgetScene()
 
     def release(self) -> None:
         """Stop what is under way."""
         self._shelfPart.release()
-        self._comparison.release()
+        self._onScan.release()
 
     def _onProjectChanged(self) -> None:
         self._ui.modelsCollapsibleButton.setVisible(self._project.isOpen())
 
     def _onShelfChanged(self) -> None:
-        self._comparison.update()
+        self._onScan.update()
         self._showRun()
 
     def _showRun(self) -> None:
@@ -60,7 +62,7 @@ class ModelsSection:
         run = self._watch.run or {}
         result: Dict[str, Any] = run.get("result") or {}
         if result.get("model_id") and run["run_id"] != self._shownRun:
-            self._shelfPart.showComparison(result.get("comparison"))
+            self._comparison.show(result.get("comparison"))
             self._shelfPart.select(result["model_id"])
             if [model["id"] for model in self._shelfPart.chosen()] == [result["model_id"]]:
                 self._shownRun = run["run_id"]

@@ -8,10 +8,10 @@ from slicer.i18n import tr as _
 
 from VQSegUI.Annotator import annotatorParams
 from VQSegUI.ChoiceBox import fillChoices, selectChoice
-from VQSegUI.Duration import describeDuration
 from VQSegUI.Engine import READY
 from VQSegUI.EngineJob import EngineJob
 from VQSegUI.JobButton import JobButton, JobSlot
+from VQSegUI.PlanText import describePlan, describePreset, presetName
 from VQSegUI.Problem import Problem
 
 IN_USE, NOTHING = "", "none"
@@ -164,9 +164,9 @@ class PlanPart:
     def _take(self, plan: Dict[str, Any]) -> None:
         self._plan = plan
         box, chosen = self._ui.presetComboBox, _chosen(self._ui.presetComboBox) or USUAL_PRESET
-        fillChoices(box, [(_describePreset(preset), preset["name"]) for preset in plan.get("presets", [])])
+        fillChoices(box, [(describePreset(preset), preset["name"]) for preset in plan.get("presets", [])])
         selectChoice(box, chosen)
-        purposes = [f"{_name(preset)}: {preset['purpose']}" for preset in plan.get("presets", [])]
+        purposes = [f"{presetName(preset)}: {preset['purpose']}" for preset in plan.get("presets", [])]
         box.toolTip = "\n".join([_("How long the model learns."), *purposes])
         self._show()
 
@@ -186,7 +186,7 @@ class PlanPart:
         hint = _("Train in the background on the labelled scans, with the unlabelled ones beside them.")
         ui.startRunButton.toolTip = reason or hint
         ui.planLabel.setVisible(not isRunning)
-        ui.planLabel.text = reason or _describePlan(plan)
+        ui.planLabel.text = reason or describePlan(plan)
         ui.measureButton.setVisible(self._measure.job is not None or not isMeasured)
         self._measure.update(reason, _("Take a few training steps to see how long a run lasts here; takes seconds."))
 
@@ -199,26 +199,3 @@ class PlanPart:
 
 def _chosen(comboBox: Any) -> str:
     return str(comboBox.itemData(comboBox.currentIndex) or "") if comboBox.currentIndex >= 0 else ""
-
-
-def _describePlan(plan: Dict[str, Any]) -> str:
-    if not plan:
-        return _("Looking at the project...")
-    text = _(
-        "Will be used: {labeled} labelled and {unlabeled} unlabelled scans. {heldOut} labelled scans are held out: "
-        "never trained on, they judge the new model. Method: {method}."
-    )
-    words = {"labeled": plan["labeled"], "unlabeled": plan["unlabeled"], "heldOut": plan["held_out"]}
-    return " ".join([text.format(**words, method=plan.get("method") or "?"), *plan.get("notes", [])])
-
-
-def _describePreset(preset: Dict[str, Any]) -> str:
-    name, seconds = _name(preset), preset.get("seconds")
-    steps = _("{count} steps").format(count=preset["steps"])
-    lasts = _(", about {duration}").format(duration=describeDuration(seconds)) if seconds is not None else ""
-    return f"{name}: {steps}{lasts}"
-
-
-def _name(preset: Dict[str, Any]) -> str:
-    names = {"quick": _("Quick"), "standard": _("Standard"), "thorough": _("Thorough")}
-    return names.get(preset["name"], preset["name"])

@@ -44,7 +44,7 @@ class RunWatch:
         self._engine, self._project, self._path = engine, project, ""
         self._reply: Any = None
         self._lastProblem = ""
-        self._timer = qt.QTimer()
+        self._timer: Any = qt.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(milliseconds or POLL_MILLISECONDS)
         self._timer.timeout.connect(self._poll)
@@ -61,6 +61,8 @@ class RunWatch:
 
     def look(self) -> None:
         """Look which runs the project has, now that something may be different."""
+        if self._timer is None:
+            return  # the panel is gone
         self._timer.stop()
         self._reply = None
         if not self._project.isOpen() or self._project.path != self._path:
@@ -77,7 +79,8 @@ class RunWatch:
     def release(self) -> None:
         """Hear of engine and project no longer, which may outlive the panel; the run goes on."""
         self._timer.stop()
-        self._reply = None
+        # PythonQt would keep this object, whose method is connected, for as long as the timer lives.
+        self._timer = self._reply = None
         self._project.changed.disconnect(self.look)
         self._engine.stateChanged.disconnect(self._onEngineState)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List
 
 from slicer.i18n import tr as _
 
 from VQSegUI.Annotator import annotatorParams
-from VQSegUI.Comparison import NOT_KNOWN, caseRows, describeComparison, labelRows
+from VQSegUI.Comparison import NOT_KNOWN
 from VQSegUI.EngineJob import EngineJob
 from VQSegUI.JobButton import JobButton, JobSlot
 from VQSegUI.ModelShelf import ShelvedModel
@@ -17,25 +17,23 @@ from VQSegUI.TextTable import fillTable, prepareTable
 
 
 class ShelfPart:
-    """Table of models, its buttons, and the comparison of two of them.
+    """Table of models and its buttons.
 
     Attributes:
         promoted: Emitted without values when another model is in use.
     """
 
-    def __init__(self, ui: Any, logic: Any, store: Any, project: Any, shelf: Any, log: Any) -> None:
+    def __init__(self, ui: Any, logic: Any, store: Any, project: Any, shelf: Any, comparison: Any, log: Any) -> None:
         self.promoted = Signal()
         self._ui, self._engine, self._store, self._project, self._shelf = ui, logic.engine, store, project, shelf
-        self._chooser = PathChooser(logic.engine, ui.exportModelButton)
+        self._comparison, self._chooser = comparison, PathChooser(logic.engine, ui.exportModelButton)
         self._slot, self._shown, self._path = JobSlot(), [], ""
         self._asked = self._refused = ""
         buttons = (ui.compareButton, ui.promoteButton, ui.adoptButton, ui.exportModelButton, ui.promoteAnywayButton)
         self._compare, self._promote, self._adopt, self._export, self._anyway = self._runs = [
             JobButton(button, ui.modelsProgressBar, ui.modelsStatusLabel, self._slot, log) for button in buttons
         ]
-        for table in (ui.modelsTable, ui.labelsComparisonTable, ui.casesComparisonTable):
-            prepareTable(table)
-        self.showComparison(None)
+        prepareTable(ui.modelsTable)
         self._askForReason("")
         self._connect()
         self.update()
@@ -52,22 +50,12 @@ class ShelfPart:
         if modelID in ids:
             self._ui.modelsTable.selectRow(ids.index(modelID))
 
-    def showComparison(self, comparison: Optional[Dict[str, Any]]) -> None:
-        """Show how two models compare, None: nothing."""
-        ui = self._ui
-        ui.comparisonFrame.setVisible(comparison is not None)
-        if comparison is not None:
-            ui.comparisonLabel.text = describeComparison(comparison)
-            fillTable(ui.labelsComparisonTable, labelRows(comparison))
-            fillTable(ui.casesComparisonTable, caseRows(comparison))
-            ui.casesComparisonTable.setVisible(ui.casesComparisonTable.rowCount > 0)
-
     def update(self) -> None:
         """List the models that there are now."""
         if self._project.path != self._path:
             self._path = self._project.path
             self._cancel()
-            self.showComparison(None)
+            self._comparison.show(None)
             self._askForReason("")
             self._ui.modelsStatusLabel.text = ""
         rows = [_describe(model) for model in self._shelf.models]
@@ -128,7 +116,7 @@ class ShelfPart:
         self._slot.changed.connect(self.updateButtons)
         self._shelf.failed.connect(self._compare.showProblem)
         self._store.changed.connect(self.updateButtons)
-        self._compare.done.connect(lambda _job, answer: self.showComparison(answer["comparison"]))
+        self._compare.done.connect(lambda _job, answer: self._comparison.show(answer["comparison"]))
         for run in (self._promote, self._adopt, self._anyway):
             run.done.connect(self._onPromoted)
         self._export.done.connect(self._onExported)
@@ -157,7 +145,7 @@ class ShelfPart:
         self._toggle(self._adopt, "models/promote", {"model": self._asked, **annotatorParams()})
 
     def _onPromoted(self, _job: Any, answer: Dict[str, Any]) -> None:
-        self.showComparison(answer.get("comparison"))
+        self._comparison.show(answer.get("comparison"))
         self._askForReason("" if answer["is_promoted"] else self._asked)
         if answer["is_promoted"]:
             self._promote.say(_("It is in use now. {sentence}").format(sentence=answer["sentence"]))
@@ -175,7 +163,7 @@ class ShelfPart:
         model = self._shelf.find(answer.get("active_model") or "")
         name = model["name"] if model is not None else _("no model")
         self._promote.say(_("Rolled back; in use now: {name}.").format(name=name))
-        self.showComparison(None)
+        self._comparison.show(None)
         self.promoted.emit()
         self._project.refresh()
 
