@@ -235,6 +235,20 @@ def test_accepting_one_of_the_two_ends_the_comparison(trained: Any, wait_until: 
     assert not opened.keepFrame.isVisible()
 
 
+def test_a_compared_proposal_that_was_deleted_cannot_be_kept(trained: Any, wait_until: Any) -> None:
+    opened = trained()
+    before = layout()
+    opened.compareScanButton.click()
+    wait_until(lambda: opened.keepFrame.isVisible())
+    left, right = proposals()
+    slicer.mrmlScene.RemoveNode(left)
+    opened.keepLeftButton.click()
+
+    assert proposals() == [right]
+    assert layout() == before
+    assert right.GetDisplayNode().IsDisplayableInView(slice_node(LEFT).GetID())
+
+
 @pytest.mark.parametrize("share", [0.1, 0.6])
 def test_cancelling_a_comparison_leaves_no_proposal(trained: Any, wait_until: Any, share: float) -> None:
     opened = trained("--slow")

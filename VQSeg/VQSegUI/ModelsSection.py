@@ -41,6 +41,10 @@ class ModelsSection:
         """Look whether the scene holds a comparison."""
         self._onScan.update()
 
+    def follow(self) -> None:
+        """Something was accepted or rejected: one of two compared proposals may be gone."""
+        self._onScan.update()
+
     def forgetScene(self) -> None:
         """The scene is closed."""
         self._onScan.forgetScene()

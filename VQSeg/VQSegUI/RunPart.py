@@ -98,13 +98,15 @@ class RunPart:
         self.update()
         named = {"project": self._project.path, "run": self._watch.run["run_id"]}
         reply = self._engine.request(method, {**named, **params})
-        reply.succeeded.connect(self._onAnswer)
+        reply.succeeded.connect(lambda answer: self._onAnswer(answer, method == "runs/stop"))
         reply.failed.connect(self._onFailed)
 
-    def _onAnswer(self, answer: Dict[str, Any]) -> None:
+    def _onAnswer(self, answer: Dict[str, Any], isStopping: bool) -> None:
         self._isAsking = False
         if self._watch.run is not None and self._watch.run["run_id"] == answer["run"]["run_id"]:
             self._watch.follow(answer["run"])
+        if isStopping and self._watch.isRunning():
+            self._ui.trainingStatusLabel.text = _("The run ends as soon as the step under way is done and saved.")
         self.update()
 
     def _onFailed(self, problem: Problem) -> None:

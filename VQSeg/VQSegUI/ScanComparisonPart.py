@@ -57,7 +57,7 @@ class ScanComparisonPart:
         hint = _("Segment the input volume with the model in use and the selected one, or with two selected ones.")
         self._run.update(missing, hint)
         shown = self._view.shown()
-        if self._view.isShown() and (not shown or None in shown):
+        if None in shown or (self._view.isShown() and not shown):
             self._view.end()  # one was accepted, rejected or deleted
             shown = []
         self._ui.keepFrame.setVisible(bool(shown))
@@ -102,7 +102,10 @@ class ScanComparisonPart:
 
     def _keep(self, kept: List[int]) -> None:
         """End the comparison; a proposal that is not kept is removed unless a person edited it."""
+        self.update()  # one of them may be gone meanwhile
         shown = self._view.shown()
+        if not shown:
+            return
         self._view.end()
         for number, node in enumerate(shown):
             if number not in kept and _isWholeUntouched(node):

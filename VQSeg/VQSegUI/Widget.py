@@ -65,7 +65,7 @@ class Widget(VTKObservationMixin):
         )
         self._training = TrainingSection(self.logic, self.project, self._shelf, self._segment.models, self._watch, log)
         self._models = ModelsSection(self.logic, self._store, log, slot, self.project, self._shelf, self._watch)
-        self._models.promoted.connect(lambda: self._store.update(model=self.project.path))
+        self._models.promoted.connect(self._useProjectModel)
         self.sections = [self._engine, self._segment, self._proposal, self._review, self._project]
         self.sections += [self._training, self._models]
         self.sections.append(LogSection(log, self.logic.engine))
@@ -75,7 +75,8 @@ class Widget(VTKObservationMixin):
         for section in (self._segment, self._review, self._models):
             section.proposed.connect(self._proposal.show)
             section.proposed.connect(lambda _node: self._review.follow())
-        self._proposal.decided.connect(self._review.follow)
+        for section in (self._review, self._models):
+            self._proposal.decided.connect(section.follow)
         self._project.opened.connect(self._review.follow)
         self._observeScene()
         self._followScene()
@@ -107,6 +108,11 @@ class Widget(VTKObservationMixin):
             each.release()
         self.removeObservers()
         self.logic.engine.stopNow()
+
+    def _useProjectModel(self) -> None:
+        """Let Segment use whichever model the project uses; a first one is listed when the project was read again."""
+        self._segment.models.expect(self.project.path)
+        self._store.update(model=self.project.path)
 
     def _observeScene(self) -> None:
         scene, events = slicer.mrmlScene, slicer.vtkMRMLScene
