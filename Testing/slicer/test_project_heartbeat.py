@@ -52,3 +52,4 @@ def test_queueing_and_opening_never_block_the_window(
                 f"\nlongest block {1000 * seconds:.0f} ms ({1000 * on_clock:.0f} ms on the clock) at '{when}'", end=""
             )
     assert max(blocks)[0] < LONGEST_BLOCK_SECONDS
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(opened.inputSelector.currentNode()), scan)

@@ -13,6 +13,8 @@ import qt
 import slicer
 
 from VQSegUI.CaseNodes import caseOf, projectValue
+from VQSegUI.Parameters import parameterNode
+from VQSegUI.ProjectState import PROJECT_KEY
 from VQSegUI.Proposal import segmentIDs
 from VQSegUI.QueuePart import ANNOTATOR_KEY
 from VQSegUI.SegmentBridge import referenceVolume
@@ -490,6 +492,21 @@ def test_segment_uses_the_model_in_use_in_the_project(open_project: Any, make_vo
     wait_until(lambda: opened.engine.state != "ready")
     wait_until(lambda: opened.modelComboBox.findData(path) >= 0 and opened.segmentButton.enabled)
     assert opened.parameters.model == path
+
+
+def test_the_model_of_the_project_stays_chosen_when_slicer_starts_again(
+    panel: Any, make_volume: Any, wait_until: Any
+) -> None:
+    path = "/projects/model"
+    slicer.app.settings().setValue(PROJECT_KEY, path)
+    parameterNode(slicer.mrmlScene).SetParameter("model", path)
+
+    opened = panel()
+    opened.open(make_volume())
+
+    wait_until(lambda: opened.modelComboBox.findData(path) >= 0)
+    assert opened.parameters.model == path
+    assert opened.segment().GetAttribute("VQSeg.Model") == f"{path}/models/model-1.safetensors"
 
 
 def test_a_proposal_of_another_scan_is_not_mixed_in(open_project: Any, make_volume: Any, wait_until: Any) -> None:
