@@ -1,6 +1,6 @@
 # Every target does its own set-up; nothing has to be installed by hand but Python 3.11-3.13 with venv.
 #   make demo               segment a real CT with the shipped model
-#   make demo-loop          correct scans, fine-tune a weak model with them, compare and promote: some minutes
+#   make demo-loop          correct scans, fine-tune a weak model with them, compare and promote: about five minutes
 #   make test               style, types and the default test suite
 #   make test-slow          all tests
 #   make test-slicer-next   the tests of the Slicer module with the newest slicer-core (Linux)

@@ -25,15 +25,8 @@ if TYPE_CHECKING:
 
 LABELS = "openkbp_head_neck"
 WINDOW_HU = (-200.0, 500.0)
-STEPS = 150
-_SETTINGS = (
-    f"max_steps={STEPS}",
-    "validation_interval=50",
-    "log_interval=5",
-    "data.patch_size=[48,48,48]",
-    "optimizer.learning_rate=0.003",
-    "method.confidence_threshold=0.75",
-)
+PRESET = "quick"
+_SETTINGS = ("validation_interval=100", "log_interval=5", "data.patch_size=[48,48,48]")
 _PICTURES = ("before", "after")
 
 
@@ -84,7 +77,7 @@ def run_loop_demo(
     service.create_project(project, labels=load_label_table(LABELS), modality="CT", window=WINDOW_HU)
     service.promote_model(project, str(folder / "weak.safetensors"))
     _queue(service, project, folder, on_progress, stop)
-    summary, _ = service.start_run(project, RunWish(settings=_SETTINGS))
+    summary, _ = service.start_run(project, RunWish(preset=PRESET, settings=_SETTINGS))
     summary = _wait(service, project, summary, on_progress, cancelled)
     pictures = _draw(service, project, folder, output, summary)
     return LoopResult(summary, project, *pictures, time.perf_counter() - started)

@@ -120,6 +120,17 @@ def test_the_base_classes_are_slicers() -> None:
     assert set(scripted_module.make_module().__all__) >= set(API["slicer.ScriptedLoadableModule"])
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_no_method_of_a_widget_is_connected_as_it_is(path: Path) -> None:
+    """PythonQt gives such a slot all values of the signal: `clicked.connect(dialog.accept)` calls `accept(False)`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "connect":
+            signal, slot = ast.unparse(node.func.value), ast.unparse(node.args[0])
+            owners = {"ui", "_ui", "widget"}
+            bare = isinstance(node.args[0], ast.Attribute) and owners & set(slot.split(".")[:-1])
+            assert not (bare and owners & set(signal.split("."))), f"{signal}.connect({slot}): use a lambda"
+
+
 def _defined(path: Path) -> set[str]:
     """Return the names of functions, classes, fields and attributes that a file makes."""
     names = set()

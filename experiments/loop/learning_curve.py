@@ -66,6 +66,7 @@ class Experiment:
         if (path / "complete.json").is_file():
             self.project = Project.open(path)
             self.cases = json.loads((path / "complete.json").read_text(encoding="utf-8"))
+            self.to_correct = [patient for patient in others if patient in self.cases]
             return
         shutil.rmtree(path, ignore_errors=True)
         options.output.mkdir(exist_ok=True)
@@ -103,12 +104,12 @@ class Experiment:
                 for method in self.options.methods:
                     yield Run(method, corrected, seed)
 
-    def do(self, run: Run) -> dict[str, object]:
-        """Train and test one run, or read its result."""
+    def do(self, run: Run) -> None:
+        """Train and test one run unless it has a result."""
         folder = self.options.output / "runs" / run.folder_name
         result = folder / "result.json"
         if result.is_file():
-            return json.loads(result.read_text(encoding="utf-8"))
+            return
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(exist_ok=True)
         self._queue(run.corrected)
@@ -124,7 +125,6 @@ class Experiment:
         write_text(result, json.dumps(found, indent=1))
         (folder / "state.pt").unlink(missing_ok=True)
         (folder / "best.pt").unlink(missing_ok=True)
-        return found
 
     def _queue(self, corrected: int) -> None:
         """Let the project hold the first ``corrected`` corrected scans and none of the others."""
@@ -161,10 +161,11 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of the configuration")
     experiment = Experiment(parser.parse_args())
     output = experiment.options.output
-    results = {"parent": {"dice": experiment.score(experiment.options.parent)}, "runs": []}
+    parent = {"dice": experiment.score(experiment.options.parent)}
     for run in experiment.runs():
-        results["runs"].append(experiment.do(run))
-        write_text(output / "results.json", json.dumps(results, indent=1))
+        experiment.do(run)
+        found = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(output.glob("runs/*/result.json"))]
+        write_text(output / "results.json", json.dumps({"parent": parent, "runs": found}, indent=1))
 
 
 if __name__ == "__main__":
