@@ -8,8 +8,8 @@ import sys
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Parameters of mallopt, from glibc's malloc.h."""
 _KEPT_BYTES = 512 << 20
-_LARGE_BYTES = 32 << 20
-"""The most that every glibc takes as the threshold; what is larger still goes back to the system at once."""
+_LARGE_BYTES, _LARGE_BYTES_BEFORE_2_35 = 64 << 20, 32 << 20
+"""What is larger still goes back to the system at once: volumes, not maps of a network. Older glibc takes 32 MiB."""
 
 
 def keep_freed_memory() -> None:
@@ -22,5 +22,6 @@ def keep_freed_memory() -> None:
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
+        if not mallopt(_MMAP_THRESHOLD, _LARGE_BYTES):
+            mallopt(_MMAP_THRESHOLD, _LARGE_BYTES_BEFORE_2_35)
         mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)

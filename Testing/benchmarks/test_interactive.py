@@ -29,6 +29,7 @@ def test_everything_a_user_waits_for_is_reported(tiny_report):
         "refine from 2 corrected slices",
         "cancel answered after",
         "takes up the next request",
+        "segment beside a fine-tuning run",
         "64x64x6 CT int16 to the worker",
         "64x64x6 CT int16 from a worker",
     ):

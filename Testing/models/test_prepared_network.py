@@ -46,6 +46,9 @@ def build(dims, encoder, fields):
             module.running_var.uniform_(0.5, 1.5)
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
             torch.nn.init.normal_(module.bias, 0, 0.1)
+    for name, values in network.named_parameters():
+        if "lambda1" in name:
+            torch.nn.init.uniform_(values, 0.5, 1.5)
     return network, torch.randn(2, config.in_channels, *[16] * dims)
 
 

@@ -22,6 +22,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from fake_projects import PROJECT_METHODS, FakeProjects
+from fake_runs import RUN_METHODS, FakeRuns
 
 from VQSegLib.wire import CANCELLED, PROTOCOL, USER_ERROR, Failure, Notification, Request, Result, WireArray, encode
 from VQSegLib.wire_decoder import Decoder
@@ -50,11 +51,12 @@ SCORES = {"split": "validation", "cases": 4, "mean": {"dice": 0.87}, "per_label"
 SLOW_STEPS = 15
 
 
-class Worker(FakeProjects):
+class Worker(FakeProjects, FakeRuns):
     """Answers requests in the order they come; a slow segmentation runs in a thread."""
 
     def __init__(self, options: list[str]) -> None:
-        super().__init__()
+        FakeProjects.__init__(self)
+        FakeRuns.__init__(self)
         self.options = options
         self.volumes: dict[str, np.ndarray] = {}
         self.cancelled: set[int] = set()
@@ -89,7 +91,7 @@ class Worker(FakeProjects):
         host = os.environ.get("FAKE_HOST", "")
         device = {"default": "cpu", "available": devices}
         about = {"protocol": PROTOCOL, "version": "0.fake", "python": "3", "host": host, "device": device}
-        able = ["segment", "uncertainty", "refine", *PROJECT_METHODS]
+        able = ["segment", "uncertainty", "refine", *PROJECT_METHODS, *RUN_METHODS]
         able = able[:1] if "--old" in self.options else able
         return Result(request.id, {**about, "capabilities": able})
 
@@ -112,8 +114,15 @@ class Worker(FakeProjects):
         if "missing" in path:
             return Failure(request.id, USER_ERROR, f"There is no model '{path}'; choose another file.")
         labels = organs() if "--organs" in self.options else LABELS
-        card = {"name": "From file", "description": "", "labels": {"labels": labels}, "validation": None}
+        name = self.model_names().get(Path(path).stem, "From file")
+        card = {"name": name, "description": "", "labels": {"labels": labels}, "validation": None}
         return Result(request.id, {"card": card})
+
+    def summary(self, path: str) -> dict[str, Any]:
+        """Return what ``projects/open`` answers."""
+        summary = super().summary(path)
+        self.recall()
+        return {**summary, "active_model": summary["active_model"] and self.active_model()}
 
     def volume_open(self, request: Request) -> Result:
         """Make room for a scan."""

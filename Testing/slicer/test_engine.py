@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import slicer
 
+from VQSegLib.wire import WireArray
 from VQSegUI.Engine import BROKEN, READY, STOPPED, Cancelled, Engine
 from VQSegUI.EngineCommand import EngineCommand
 from VQSegUI.EngineSource import EngineSource
@@ -193,3 +195,18 @@ def _is_running(process_id: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_message_larger_than_a_piece_arrives_whole_and_in_order(make_engine: Any, wait_until: Any) -> None:
+    engine = make_engine()
+    array = np.random.default_rng(0).integers(-1000, 1000, (20, 512, 512), dtype=np.int16)
+    geometry = {"shape_kji": [20, 512, 512], "affine_ijk_to_ras": np.eye(4).tolist()}
+    answers: list[Any] = []
+    engine.request("volume/open", {"geometry": geometry, "dtype": "<i2"})
+    engine.request("volume/slab", {"volume": "volume-1", "start_k": 0, "array": WireArray.from_numpy(array)})
+    reply = engine.request("volume/read", {"volume": "volume-1", "start_k": 0, "stop_k": 20})
+    reply.succeeded.connect(answers.append)
+    wait_until(lambda: answers)
+
+    received = answers[0]["array"]
+    np.testing.assert_array_equal(np.frombuffer(received.data, received.dtype).reshape(received.shape), array)

@@ -18,6 +18,7 @@ from VQSegLib.volume import Volume
 from VQSegUI.CaseNodes import caseOf
 from VQSegUI.Engine import Engine
 from VQSegUI.Logic import VQSegLogic
+from VQSegUI.Proposal import createProposal
 from VQSegUI.ReviewMarks import Marks, reviewedSlices, writeMarks
 from VQSegUI.SceneBridge import readScan
 from VQSegUI.SegmentBridge import referenceVolume
@@ -87,6 +88,43 @@ def test_a_queued_scan_lies_in_the_project_voxel_by_voxel_and_comes_back(
     for name, mask in expected.items():
         np.testing.assert_array_equal(voxels(again, name, opened), mask, err_msg=name)
     assert reviewedSlices(again) == [1, 3]
+
+
+def test_values_stay_when_segments_are_renamed_reordered_deleted_and_drawn_again(
+    logic: VQSegLogic, project: Project, make_volume: Any, edit: Any
+) -> None:
+    ct, path = make_volume(noise(7)), str(project.path)
+    mine = createProposal(ct)
+    boxes = np.zeros((3, 6, 24, 32), bool)
+    boxes[0, 1:3, 2:9, 2:9], boxes[1, 2:5, 12:20, 12:20], boxes[2, 4, 1:3, 20:30] = True, True, True
+    for name, box in zip(("Cord", "Larynx"), boxes, strict=False):
+        edit(mine, mine.GetSegmentation().AddEmptySegment(name, name), ct, box)
+    case = logic.queue(mine, path, isWhole=True, wait=True)["case_id"]
+    expected = 2 * boxes[0] + 5 * boxes[1]
+    np.testing.assert_array_equal(project.load_label(case).array, expected)
+
+    slicer.mrmlScene.Clear(0)
+    scan = logic.openCase(path, case, wait=True)
+    again = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")[0]
+    segmentation = again.GetSegmentation()
+    cord, larynx = (segmentation.GetSegmentIdBySegmentName(name) for name in ("Cord", "Larynx"))
+    segmentation.GetSegment(cord).SetName("Rückenmark")
+    segmentation.RemoveSegment(larynx)
+    drawn_again = segmentation.AddEmptySegment("", "larynx")
+    edit(again, drawn_again, scan, boxes[1])
+    segmentation.SetSegmentIndex(drawn_again, 0)
+    copy = slicer.vtkSegment()
+    copy.DeepCopy(segmentation.GetSegment(cord))
+    copy.SetName("Tumor")
+    segmentation.AddSegment(copy)
+    edit(again, cord, scan, boxes[2])
+    logic.queue(again, path, isWhole=True, confirm=lambda _question: True, wait=True)
+
+    labels = project.labels.labels
+    assert [(label.name, label.value) for label in labels] == [("Cord", 2), ("Larynx", 5), ("Tumor", labels[2].value)]
+    expected[boxes[2]] = 2
+    expected[boxes[0]] = labels[2].value  # the copy lies over the original, and the later segment counts
+    np.testing.assert_array_equal(project.load_label(case).array, expected)
 
 
 def test_the_panel_builds_a_data_set(

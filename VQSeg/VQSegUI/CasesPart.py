@@ -66,7 +66,7 @@ class CasesPart:
         ui.openCaseButton.clicked.connect(self._onOpen)
         ui.casesTable.cellDoubleClicked.connect(lambda _row, _column: self._onOpen())
         ui.excludeButton.clicked.connect(self._onExclude)
-        ui.removeButton.clicked.connect(self._onRemove)
+        ui.removeCaseButton.clicked.connect(self._onRemove)
         ui.exportCasesButton.clicked.connect(self._onExport)
         self._state.changed.connect(self._reload)
         self._table.selectionChanged.connect(self._updateButtons)
@@ -157,6 +157,6 @@ class CasesPart:
         self._opening.update(missing)
         ui.excludeButton.text = _("Include") if self._areExcluded() else _("Exclude")
         ui.excludeButton.toolTip = _("Excluded cases stay in the project but are used for nothing.")
-        ui.removeButton.toolTip = _("Remove the selected cases with all their files.")
-        ui.excludeButton.enabled = ui.removeButton.enabled = count > 0
+        ui.removeCaseButton.toolTip = _("Remove the selected cases with all their files.")
+        ui.excludeButton.enabled = ui.removeCaseButton.enabled = count > 0
         self._export.update("", _("Export the selected cases, or all that have labels when none is selected."))

@@ -13,7 +13,7 @@ from VQSegUI.CaseNodes import findLabel, projectValue
 from VQSegUI.Problem import Problem
 from VQSegUI.Proposal import segmentIDs
 from VQSegUI.ReviewMarks import reviewedSliceSteps
-from VQSegUI.SegmentBridge import Crop, joinCrops, segmentParts, segmentRevision
+from VQSegUI.SegmentBridge import Crop, joinCropSteps, segmentParts, segmentRevision
 from VQSegUI.Segments import Label, describeSegment
 
 
@@ -92,7 +92,9 @@ def _readSteps(segmentationNode: Any, volumeNode: Any, project: str) -> Generato
             yield
         segment = segmentationNode.GetSegmentation().GetSegment(segmentID)
         look, value = describeSegment(segment), projectValue(segment, project)
-        structures.append(Structure(segmentID, name, value, look, joinCrops(crops)))
+        if value in [one.value for one in structures]:
+            value = None  # a copy of a segment is a structure of its own
+        structures.append(Structure(segmentID, name, value, look, (yield from joinCropSteps(crops))))
         yield
     reviewed = yield from reviewedSliceSteps(segmentationNode)
     slices = volumeNode.GetImageData().GetDimensions()[2]

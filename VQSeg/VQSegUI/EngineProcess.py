@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Set
+from collections import deque
+from typing import Any, Deque, Optional, Set
 
 import qt
 from slicer.i18n import tr as _
@@ -16,6 +17,7 @@ from VQSegUI.Signal import Signal
 
 KEPT_LOG_CHARACTERS = 20_000
 QUIT_MILLISECONDS = 1500
+PIECE_BYTES = 4_000_000
 
 _alive: Set[EngineProcess] = set()
 """Every process that was started and has not ended: QProcess must not be destroyed before, nor in its own signals."""
@@ -37,6 +39,7 @@ class EngineProcess:
         self._command = command
         self._decoder = Decoder()
         self._isOver = False
+        self._unsent: Deque[memoryview] = deque()
         self._process: Any = self._makeProcess()
 
     def start(self) -> None:
@@ -51,8 +54,8 @@ class EngineProcess:
             buffers = encode(message)
         except WireError as error:
             raise Problem(str(error)) from error
-        for buffer in buffers:
-            self._process.write(qt.QByteArray(bytes(buffer)))
+        self._unsent.extend(buffers)
+        self._write()
 
     def processID(self) -> int:
         """Return the operating system's number of the process, 0 when it does not run."""
@@ -84,12 +87,21 @@ class EngineProcess:
     def _isRunning(self) -> bool:
         return self._process is not None and self._process.state() != qt.QProcess.NotRunning
 
+    def _write(self) -> None:
+        """Hand over a few MB; label maps of a whole scan at once would hold up the window."""
+        while self._unsent and not self._isOver and self._process.bytesToWrite() < PIECE_BYTES:
+            buffer = self._unsent.popleft()
+            self._process.write(qt.QByteArray(bytes(buffer[:PIECE_BYTES])))
+            if len(buffer) > PIECE_BYTES:
+                self._unsent.appendleft(buffer[PIECE_BYTES:])
+
     def _makeProcess(self) -> Any:
         process = qt.QProcess()
         process.setProcessChannelMode(qt.QProcess.SeparateChannels)
         process.setProcessEnvironment(self._command.processEnvironment())
         process.readyReadStandardOutput.connect(self._onOutput)
         process.readyReadStandardError.connect(self._onLog)
+        process.bytesWritten.connect(lambda _count: self._write())
         process.errorOccurred.connect(self._onError)
         process.finished.connect(self._onFinished)
         return process

@@ -52,7 +52,7 @@ class FolderDialog:
         ui.folderList.itemClicked.connect(lambda _item: self._pick(ui.folderList.currentRow))
         ui.upButton.clicked.connect(lambda: self._list({"path": self._listed.get("parent") or ""}))
         ui.homeButton.clicked.connect(lambda: self._list({}))
-        ui.rootComboBox.activated.connect(lambda row: self._list({"path": ui.rootComboBox.itemText(row)}))
+        ui.rootComboBox.activated.connect(lambda *_row: self._list({"path": ui.rootComboBox.currentText}))
         ui.pathLineEdit.returnPressed.connect(lambda: self._list({"path": ui.pathLineEdit.text.strip()}))
         ui.chooseButton.clicked.connect(lambda: self.widget.accept())
         ui.cancelButton.clicked.connect(lambda: self.widget.reject())
@@ -71,7 +71,7 @@ class FolderDialog:
         reply.failed.connect(lambda problem: self._tell(problem) if reply is self._reply else None)
 
     def _show(self, answer: Dict[str, Any]) -> None:
-        ui, self._listed = self._ui, answer
+        ui, self._listed, self._reply = self._ui, answer, None
         self._paths = [folder["path"] for folder in answer["folders"]]
         ui.pathLineEdit.text = answer["path"]
         ui.upButton.enabled = answer["parent"] is not None
@@ -85,4 +85,5 @@ class FolderDialog:
         ui.problemLabel.text = ""
 
     def _tell(self, problem: Problem) -> None:
+        self._reply = None
         self._ui.problemLabel.text = str(problem)

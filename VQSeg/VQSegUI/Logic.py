@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, Optional, Sequence, Tuple
 
 import qt
 import slicer
@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from VQSegUI import LabelTable
+from VQSegUI.CompareJob import ComparedModel, CompareJob
 from VQSegUI.Engine import Engine
 from VQSegUI.EngineSource import EngineSource
 from VQSegUI.ExportJob import ExportJob
@@ -80,6 +81,28 @@ class VQSegLogic(ScriptedLoadableModuleLogic):
             Problem: One sentence about what cannot be used, or with ``wait`` about what went wrong.
         """
         return self._run(SegmentJob(self.engine, _request(volumeNode, model, device, roiNode)), wait)
+
+    def compare(
+        self,
+        volumeNode: Any,
+        models: Tuple[ComparedModel, ComparedModel],
+        device: str = "",
+        roiNode: Any = None,
+        wait: bool = False,
+    ) -> Any:
+        """Segment a scan with two models into two proposals that bear their names.
+
+        Args:
+            volumeNode: As of `segment`, and so are the rest.
+            models: The two models.
+
+        Returns:
+            With ``wait`` the two proposals in a list, otherwise the `CompareJob`, already started.
+
+        Raises:
+            Problem: As `segment`.
+        """
+        return self._run(CompareJob(self.engine, _request(volumeNode, "", device, roiNode), models), wait)
 
     def findUnsure(self, volumeNode: Any, model: str, device: str = "", roiNode: Any = None, wait: bool = False) -> Any:
         """Map where a model is unsure in a scan.

@@ -39,7 +39,7 @@ class ProjectModel:
 
     def _offer(self, project: str, file: str, card: Dict[str, Any]) -> None:
         if file == self._file:
-            name = _("Model in use in project {name}").format(name=lastName(project))
+            name = _("{model} (in use in {project})").format(model=card.get("name"), project=lastName(project))
             self._models.offer({**fromCard(file, card), "id": project, "file": file, "name": name})
 
     def _withdraw(self, file: str) -> None:

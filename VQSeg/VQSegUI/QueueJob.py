@@ -207,7 +207,7 @@ class QueueJob(ScanJob):
         """Let the nodes know their case, as far as they are still there."""
         project, (_volumeNode, segmentationNode) = self._acceptance.project, self._nodes
         for node in self._nodes:
-            if node.GetScene() is not None:
+            if node.GetScene() is not None and not SceneBridge.isSequenceFrame(node):
                 rememberCase(node, project, caseID)
         if segmentationNode.GetScene() is not None:
             endWork(segmentationNode)

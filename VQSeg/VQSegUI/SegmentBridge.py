@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Generator, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 import slicer
@@ -11,6 +11,7 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from VQSegUI.SceneBridge import Matrix, Triple, ijkToRas, matrixRows
+from VQSegUI.Steps import finish
 
 Crop = Tuple[np.ndarray, List[int]]
 """uint8 ``(K, J, I)`` of 0 and 1, and its extent; an empty one where nothing is drawn."""
@@ -99,6 +100,11 @@ def segmentParts(segmentationNode: Any, segmentID: str, volumeNode: Any) -> Iter
 
 def joinCrops(crops: Iterable[Crop]) -> Crop:
     """Return crops as one; crops of nothing are left out."""
+    return finish(joinCropSteps(crops))
+
+
+def joinCropSteps(crops: Iterable[Crop]) -> Generator[None, None, Crop]:
+    """Return crops as one, one per step; as `joinCrops`."""
     drawn = [(mask, extent) for mask, extent in crops if extent]
     if not drawn:
         return NOTHING
@@ -109,6 +115,7 @@ def joinCrops(crops: Iterable[Crop]) -> Crop:
         first = [extent[2 * axis] - box[2 * axis] for axis in (2, 1, 0)]
         part = joined[tuple(slice(start, start + side) for start, side in zip(first, mask.shape))]
         np.maximum(part, mask, out=part)
+        yield
     return joined, box
 
 

@@ -15,13 +15,17 @@ from VQSegUI.JobButton import JobSlot
 from VQSegUI.Log import Log
 from VQSegUI.Logic import VQSegLogic
 from VQSegUI.LogSection import LogSection
+from VQSegUI.ModelShelf import ModelShelf
+from VQSegUI.ModelsSection import ModelsSection
 from VQSegUI.ParameterStore import ParameterStore
 from VQSegUI.ProjectModel import ProjectModel
 from VQSegUI.ProjectSection import ProjectSection
 from VQSegUI.ProjectState import ProjectState
 from VQSegUI.ProposalSection import ProposalSection
 from VQSegUI.ReviewSection import ReviewSection
+from VQSegUI.RunWatch import RunWatch
 from VQSegUI.SegmentSection import SegmentSection
+from VQSegUI.TrainingSection import TrainingSection
 
 AFTER_WIDGETS = -1000.0
 """Priority of an observer that hears of the scene after Slicer's own selectors and Segment Editor."""
@@ -54,18 +58,25 @@ class Widget(VTKObservationMixin):
         self._link = EngineLink(self.logic.source, self.logic.engine, self._engine.engineChanged)
         self.project = ProjectState(self.logic.engine)
         self._projectModel = ProjectModel(self.logic.engine, self.project, self._segment.models)
+        self._shelf = ModelShelf(self.logic.engine, self.project)
+        self._watch = RunWatch(self.logic.engine, self.project)
         self._project = ProjectSection(
             self.logic, self._store, log, slot, self._segment.models, self.project, self._proposal
         )
+        self._training = TrainingSection(self.logic, self.project, self._shelf, self._segment.models, self._watch, log)
+        self._models = ModelsSection(self.logic, self._store, log, slot, self.project, self._shelf, self._watch)
+        self._models.promoted.connect(self._useProjectModel)
         self.sections = [self._engine, self._segment, self._proposal, self._review, self._project]
+        self.sections += [self._training, self._models]
         self.sections.append(LogSection(log, self.logic.engine))
         for section in self.sections:
             layout.addWidget(section.widget)
         layout.addStretch(1)
-        for section in (self._segment, self._review):
+        for section in (self._segment, self._review, self._models):
             section.proposed.connect(self._proposal.show)
             section.proposed.connect(lambda _node: self._review.follow())
-        self._proposal.decided.connect(self._review.follow)
+        for section in (self._review, self._models):
+            self._proposal.decided.connect(section.follow)
         self._project.opened.connect(self._review.follow)
         self._observeScene()
         self._followScene()
@@ -93,9 +104,15 @@ class Widget(VTKObservationMixin):
         for section in self.sections:
             section.release()
             section.setScene(None)
-        self._link.release()
+        for each in (self._watch, self._shelf, self._link):
+            each.release()
         self.removeObservers()
         self.logic.engine.stopNow()
+
+    def _useProjectModel(self) -> None:
+        """Let Segment use whichever model the project uses; a first one is listed when the project was read again."""
+        self._segment.models.expect(self.project.path)
+        self._store.update(model=self.project.path)
 
     def _observeScene(self) -> None:
         scene, events = slicer.mrmlScene, slicer.vtkMRMLScene
@@ -109,7 +126,8 @@ class Widget(VTKObservationMixin):
     def _onSceneStartClose(self, _caller: Any, _event: Any) -> None:
         self._store.detach()
         self._proposal.forgetScene()
-        self._review.forgetScene()
+        for section in (self._review, self._training, self._models):
+            section.forgetScene()
 
     def _onSceneStartImport(self, _caller: Any, _event: Any) -> None:
         self._store.detach()

@@ -10,6 +10,7 @@ import numpy as np
 
 from VQSegLib.benchmarks.machine import describe_machine
 from VQSegLib.benchmarks.report import Bound, Figure, Line, Ratio, Report
+from VQSegLib.benchmarks.run_beside import fine_tuning_beside
 from VQSegLib.benchmarks.scans import enlarge, load_demo_label_map, load_demo_scan
 from VQSegLib.benchmarks.worker_session import WorkerSession, measure_way_back
 from VQSegLib.box import Triple
@@ -25,6 +26,7 @@ CLINICAL_SHAPE_KJI = (120, 512, 512)
 SAMPLES = 8
 _UNCERTAINTY_GOAL, _TRANSFER_GOAL_SECONDS, _CANCEL_GOAL_SECONDS = 2.0, 0.3, 1.0
 _CORRECTED_SLICES, _SLICES_APART = 3, 10
+_BETWEEN_CLICKS_STEPS = 1.3
 
 Lines = list[Line]
 
@@ -64,6 +66,8 @@ def benchmark_interactive(settings: InteractiveSettings, on_progress: OnProgress
         if settings.clinical_shape_kji is not None:
             larger = enlarge(scan, settings.clinical_shape_kji)
             lines += _Measurement(session, larger, _describe(larger), settings.repeats, tell).run(labels, None)
+        tell(0.85, "Segmenting beside a training run")
+        lines += _measure_beside_run(session, scan, settings.repeats)
         tell(0.9, "Sending a large scan")
         lines += _measure_transfer(session, settings)
     machine = describe_machine(resolve_device("auto"))
@@ -145,6 +149,21 @@ def _measure_first_use(scan: Volume) -> Lines:
             Figure.of("worker started first: process to answer of `initialize`", [session.seconds_to_start]),
             Figure.of("demo CT: first click to mask in it (packages and model loaded)", [first]),
         ]
+
+
+def _measure_beside_run(session: WorkerSession, scan: Volume, repeats: int) -> Lines:
+    """Click while a run is training: it may cost the step that the run is at, and no more."""
+    name = session.send(scan)
+    alone = Figure.of("demo CT: segment, no run", [_timed(session.segment, name) for _ in range(repeats)])
+    with fine_tuning_beside(MODEL_NAME) as step_seconds:
+        beside = []
+        for _ in range(repeats):
+            time.sleep(_BETWEEN_CLICKS_STEPS * step_seconds)  # the run is at a step again
+            beside.append(_timed(session.segment, name))
+    session.forget(name)
+    step = Figure.of("one step of the run, nobody clicking", [step_seconds])
+    figure = Figure.of("demo CT: segment beside a fine-tuning run", beside)
+    return [alone, step, Bound.below(figure, round(alone.best + step_seconds, 3))]
 
 
 def _measure_transfer(session: WorkerSession, settings: InteractiveSettings) -> Lines:

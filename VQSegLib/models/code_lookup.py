@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's usual name
 
+from VQSegLib.models.folded_layers import FoldedLinear
 from VQSegLib.models.lowest_columns import lowest_columns
 from VQSegLib.models.vector_quantizer import VectorQuantizer, nearest_codes
 
@@ -35,7 +36,9 @@ class CodeLookup:
         self.codes = quantizer.codes().detach().float()
         self._half_norms = self.codes.square().sum(1) / 2
         is_large = len(self.codes) > _LARGE
-        self._rough_codes = self.codes.to(dtype) if dtype == torch.bfloat16 and is_large else None
+        # |c|^2 / 2 - z c in one product.
+        is_rough = dtype == torch.bfloat16 and is_large
+        self._score = FoldedLinear(-self.codes, self._half_norms, dtype) if is_rough else None
         self._project_in = quantizer.project_in
         features: Tensor = quantizer.project_out(self.codes.T.unsqueeze(0))
         self._features = features[0].T.to(dtype).contiguous()
@@ -45,14 +48,13 @@ class CodeLookup:
         with torch.autocast(z.device.type, enabled=False):
             latents: Tensor = self._project_in(z.float()).movedim(1, -1)
             flat = latents.reshape(-1, latents.shape[-1])
-            rough = self._rough_codes
-            found = nearest_codes(flat, self.codes) if rough is None else self._find_in_two(flat, rough)
+            score = self._score
+            found = nearest_codes(flat, self.codes) if score is None else self._find_in_two(flat, score)
         return found.reshape(latents.shape[:-1])
 
-    def _find_in_two(self, latents: Tensor, rough: Tensor) -> Tensor:
+    def _find_in_two(self, latents: Tensor, score: FoldedLinear) -> Tensor:
         """Return the nearest code of each row: a shortlist by a product in bfloat16, then exactly."""
-        scores = torch.addmm(self._half_norms.to(rough.dtype), latents.to(rough.dtype), rough.T, alpha=-1)
-        shortlist = lowest_columns(scores, _SHORTLIST)
+        shortlist = lowest_columns(score(latents.bfloat16()), _SHORTLIST)
         products = torch.einsum("nd,nsd->ns", latents, self.codes[shortlist])
         best = (self._half_norms[shortlist] - products).argmin(1, keepdim=True)
         return shortlist.gather(1, best)[:, 0]

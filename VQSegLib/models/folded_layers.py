@@ -1,4 +1,4 @@
-"""Convolutions with their batch norm folded in, and with their activation where the processor's library can."""
+"""Layers in one pass over memory, with batch norm and activation, where the processor's library can."""
 
 from __future__ import annotations
 
@@ -94,6 +94,43 @@ class Upsampling:
         return out
 
 
+class FoldedLinear:
+    """A product of tokens with weights, and with what follows it where the processor's library can."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> None:
+        """Take over ``(outputs, inputs)`` weights and ``(outputs,)`` biases.
+
+        Args:
+            weight: On its device.
+            bias: On the same.
+            dtype: Type to compute in.
+        """
+        self._weight, self._bias = weight.to(dtype).contiguous(), bias.to(dtype)
+        self._is_fusable = _can_fuse(weight.device, dtype)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Multiply ``(..., inputs)``."""
+        return self._apply(x, "none")
+
+    def gelu(self, x: Tensor) -> Tensor:
+        """Multiply and apply a GELU."""
+        return self._apply(x, "gelu") if self._is_fusable else F.gelu(self(x))
+
+    def add(self, x: Tensor, other: Tensor) -> Tensor:
+        """Multiply and add what has the shape of the result."""
+        if not self._is_fusable:
+            return self(x).add_(other)
+        out: Tensor = torch.ops.mkldnn._linear_pointwise.binary(x, other, self._weight, self._bias, "add")
+        return out
+
+    def _apply(self, x: Tensor, activation: str) -> Tensor:
+        if not self._is_fusable:
+            return F.linear(x, self._weight, self._bias)
+        # torch adds the bias by copying it to the whole result first.
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, activation, [], "none")
+        return out
+
+
 def to_channels_last(x: Tensor) -> Tensor:
     """Return ``(B, C, *spatial)`` with its channels side by side in memory."""
     return x.contiguous(memory_format=_FORMATS[x.ndim])
@@ -113,6 +150,6 @@ def _can_fuse(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether oneDNN, as torch's compiler uses it, is there for this type; its names are not public in torch."""
     if device.type != "cpu" or platform.machine() not in _X86 or not torch.backends.mkldnn.is_available():
         return False
-    if not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
+    if not hasattr(torch.ops.mkldnn, "_convolution_pointwise") or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return False
     return dtype == torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

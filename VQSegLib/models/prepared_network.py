@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,10 @@ from VQSegLib.models.folded_layers import to_channels_last
 from VQSegLib.models.network import VQSegNet
 from VQSegLib.models.precision import autocasting
 from VQSegLib.models.prepared_conv import PreparedConvNet, can_prepare
+from VQSegLib.models.prepared_transformer import PreparedTransformer, can_prepare_transformer
+
+if TYPE_CHECKING:
+    from VQSegLib.models.dinov2 import Dinov2Encoder
 
 
 @torch.no_grad()
@@ -47,17 +52,21 @@ class _PreparedModules(CodedNetwork):
     """The modules of a network with their weights in one type and the codes computed once."""
 
     def __init__(self, network: VQSegNet, dtype: torch.dtype) -> None:
-        self._dtype = dtype
-        encoder, decoder = network.encoder, network.segmentation_decoder
-        if dtype != torch.float32:
-            # Autocast would convert every weight in every pass.
-            encoder, decoder = (copy.deepcopy(module).to(dtype) for module in (encoder, decoder))
-        self._encoder, self._decoder = encoder, decoder
+        # Autocast would convert every weight in every pass.
+        decoder: Any = copy.deepcopy(network.segmentation_decoder).to(dtype)
+        if network.config.spatial_dims == 2:
+            decoder = decoder.to(memory_format=torch.channels_last)
+        self._decoder = decoder
+        self._encoder: Callable[[Tensor], list[Tensor]]
+        if can_prepare_transformer(network.encoder):
+            self._encoder = PreparedTransformer(cast("Dinov2Encoder", network.encoder), dtype)
+        else:
+            encoder = copy.deepcopy(network.encoder).to(dtype)
+            self._encoder = lambda images: encoder(to_channels_last(images.to(dtype)))
         self.lookup = None if network.quantizer is None else CodeLookup(network.quantizer, dtype)
 
     def encode(self, images: Tensor) -> list[Tensor]:
-        features: list[Tensor] = self._encoder(to_channels_last(images.to(self._dtype)))
-        return features
+        return self._encoder(images)
 
     def share(self, features: Sequence[Tensor]) -> list[Tensor | None]:
         return list(features[:-1])

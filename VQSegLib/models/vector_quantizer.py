@@ -20,8 +20,8 @@ from VQSegLib.models.token_norm import Pointwise
 COMMITMENT_BETA = 0.25
 """Weight of the term that pulls features to codes (VQ-VAE, arXiv 1711.00937, eq. 3)."""
 
-_MAX_DISTANCES = 1 << 24
-"""Entries of the token-by-code distance matrix computed at once (64 MiB in float32)."""
+_MAX_DISTANCES = 1 << 23
+"""Entries of the token-by-code distance matrix computed at once: 32 MiB in float32, see :mod:`VQSegLib.kept_memory`."""
 
 
 class Quantized(NamedTuple):

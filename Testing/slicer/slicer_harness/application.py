@@ -17,6 +17,7 @@ LOGICS = {
     "subjecthierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
     "markups": "vtkSlicerMarkupsLogic",
     "sequences": "vtkSlicerSequencesLogic",
+    "plots": "vtkSlicerPlotsLogic",
 }
 
 
@@ -76,6 +77,7 @@ def make_application() -> tuple[Application, Any, SimpleNamespace]:
     )
     follow_with_subject_hierarchy(scene)
     make_slice_views(scene)
+    make_layout(scene, application_logic)
     qt_application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["Slicer"])
     return Application(qt_application, application_logic), scene, modules
 
@@ -94,6 +96,17 @@ def make_slice_views(scene: Any) -> None:
     scene.AddNode(crosshair)
 
 
+def make_layout(scene: Any, application_logic: Any) -> None:
+    """Make the layout node as Slicer's layout manager does, which goes on to tell the views whether they are shown."""
+    logic = slicer.vtkMRMLLayoutLogic()
+    logic.SetMRMLApplicationLogic(application_logic)
+    logic.SetMRMLScene(scene)
+    logic.GetLayoutNode().SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+    LAYOUT_LOGICS.append(logic)
+
+
+LAYOUT_LOGICS: list[Any] = []
+"""The layout's logic, which has to live as long as the layout."""
 SLICE_LOGICS: list[Any] = []
 """The views' logics, which have to live as long as the views."""
 
