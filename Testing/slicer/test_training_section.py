@@ -334,7 +334,8 @@ def test_a_long_run_is_found_without_blocking_the_window(
     wait_until(lambda: opened.startRunButton.enabled)
 
     assert len(curve("losses", "Step")) > LONG_STEPS
-    assert beat.longest()[0] < 0.1
+    seconds, _on_clock, when = beat.longest()
+    assert seconds < 0.1, when
 
 
 def test_a_start_that_is_answered_after_the_project_was_closed_shows_nothing(
