@@ -21,7 +21,6 @@ import sys
 import sysconfig
 import time
 import zlib
-from collections import deque
 from io import IOBase
 from pathlib import Path
 from typing import Any
@@ -175,7 +174,6 @@ def _python_names() -> set[str]:
         np.ufunc,
         np.ndarray,
         np.dtype("i2"),
-        deque,
         Decoder,
         TestCase,
     ]
