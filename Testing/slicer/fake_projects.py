@@ -162,7 +162,8 @@ class FakeProjects:
         """Rank the scans without labels."""
         cases = self.project(request.params["project"])["cases"].values()
         pool = [case["summary"]["case_id"] for case in cases if case["summary"]["revision"] is None]
-        reason = f"'{request.params.get('model', 'its own model')}' is unsure about Dense; unlike any labeled scan."
+        model = request.params.get("model", "the model in use")
+        reason = f"Unsure about Dense ({model}); unlike any labeled scan."
         scans = [{"case_id": each, "reason": reason} for each in pool]
         return Result(request.id, {"model": "m", "pool": len(pool), "scans": scans, "failed": {}})
 

@@ -34,6 +34,7 @@ def test_the_project_section_fits_into_the_module_panel(
     wait_until(lambda: opened.casesTable.rowCount == 4 and opened.casesTable.item(3, 6) is not None)
     opened.nextScansButton.click()
     wait_until(lambda: opened.nextScansTable.rowCount == 1)
+    opened.proposalCollapsibleButton.collapsed = True
     save(opened, "project")
     widths.append(opened.window.minimumSizeHint().width())
 

@@ -468,7 +468,7 @@ def test_scans_are_added_in_the_background_and_ranked(
     opened.nextScansButton.click()
     wait_until(lambda: opened.nextScansTable.rowCount == 1)
 
-    assert opened.nextScansTable.item(0, 1).text().startswith("'fake' is unsure about Dense")
+    assert opened.nextScansTable.item(0, 1).text().startswith("Unsure about Dense (fake)")
     wait_until(lambda: opened.segmentButton.enabled)
     opened.nextScansTable.cellClicked.emit(0, 1)
     wait_until(lambda: "Opened 'case-1', which has no labels yet" in opened.projectStatusLabel.text)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from typing import Any, Deque, Optional, Set
+from typing import Any, List, Optional, Set
 
 import qt
 from slicer.i18n import tr as _
@@ -39,7 +38,7 @@ class EngineProcess:
         self._command = command
         self._decoder = Decoder()
         self._isOver = False
-        self._unsent: Deque[memoryview] = deque()
+        self._unsent: List[memoryview] = []
         self._process: Any = self._makeProcess()
 
     def start(self) -> None:
@@ -90,10 +89,10 @@ class EngineProcess:
     def _write(self) -> None:
         """Hand over a few MB; label maps of a whole scan at once would hold up the window."""
         while self._unsent and not self._isOver and self._process.bytesToWrite() < PIECE_BYTES:
-            buffer = self._unsent.popleft()
+            buffer = self._unsent.pop(0)
             self._process.write(qt.QByteArray(bytes(buffer[:PIECE_BYTES])))
             if len(buffer) > PIECE_BYTES:
-                self._unsent.appendleft(buffer[PIECE_BYTES:])
+                self._unsent.insert(0, buffer[PIECE_BYTES:])
 
     def _makeProcess(self) -> Any:
         process = qt.QProcess()
