@@ -131,10 +131,10 @@ def test_an_earlier_demo_is_replaced_when_asked_and_nothing_else(
 
 
 @pytest.mark.slow
-def test_the_shipped_loop_makes_a_better_model(run_process: Any, tmp_path: Path) -> None:
-    result = run_process(
-        "demo", "--loop", "--output", tmp_path / "out", XDG_CACHE_HOME=str(tmp_path / "cache"), OMP_NUM_THREADS="2"
-    )
+def test_the_shipped_loop_makes_a_better_model(run_cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "own machine"))
+    result = run_cli("demo", "--loop", "--output", tmp_path / "out")
     assert result.returncode == 0, result.stderr
     assert "on 3 held-out patients" in result.stdout
     assert "5 corrected and 10 unlabeled scans" in result.stdout

@@ -127,7 +127,10 @@ def test_storage_order_does_not_change_the_maps(model, ct, found, order, flips, 
 
 
 def test_maps_are_resampled_to_the_input(make_vq_model, ct):
-    coarse = estimate(make_vq_model(spacing_mm_kji=(5.0, 4.0, 4.0), patch_size=(16, 16, 16)), ct)
+    model = make_vq_model(spacing_mm_kji=(5.0, 4.0, 4.0), patch_size=(16, 16, 16))
+    coarse = estimate(model, ct)
+    predicted = Predictor(model, device="cpu", precision="float32").predict(ct)
+    np.testing.assert_array_equal(coarse.prediction.label_map.array, predicted.label_map.array)
     assert coarse.entropy.has_geometry_of(ct)
     assert coarse.disagreement.array.any()
 

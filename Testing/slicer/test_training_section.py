@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -327,6 +328,7 @@ def test_a_long_run_is_found_without_blocking_the_window(
     open_project: Any, wait_until: Any, heartbeat: Any, tmp_path: Path
 ) -> None:
     opened = open_project("--long", FAKE_RUNS=str(tmp_path / "runs.json"))
+    gc.collect()  # what earlier tests left is not the panel's work
     beat = heartbeat(lambda: opened.runLabel.text)
     start(opened, wait_until)
     opened.curvesButton.click()
@@ -334,7 +336,8 @@ def test_a_long_run_is_found_without_blocking_the_window(
     wait_until(lambda: opened.startRunButton.enabled)
 
     assert len(curve("losses", "Step")) > LONG_STEPS
-    assert beat.longest()[0] < 0.1
+    seconds, _on_clock, when = beat.longest()
+    assert seconds < 0.1, when
 
 
 def test_a_start_that_is_answered_after_the_project_was_closed_shows_nothing(

@@ -226,7 +226,7 @@ def test_corrected_scans_make_a_better_model_that_segment_uses(
     wait_until(lambda: plotted() >= 2, 60)
     seen = plotted()
     wait_until(lambda: plotted() > seen, 60)
-    wait_until(lambda: "Validation Dice" in first.runLabel.text, 60)
+    wait_until(lambda: " left. " in first.runLabel.text and "Validation Dice" in first.runLabel.text, 60)
     picture(first.widget._training, "training")
     run_id, blocks = first.widget._watch.run["run_id"], [beat.longest()]
 

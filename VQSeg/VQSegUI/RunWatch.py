@@ -77,7 +77,9 @@ class RunWatch:
         self._poll()
 
     def release(self) -> None:
-        """Hear of engine and project no longer, which may outlive the panel; the run goes on."""
+        """Hear of engine and project no longer, which may outlive the panel; the run goes on. Once is enough."""
+        if self._timer is None:
+            return
         self._timer.stop()
         # PythonQt would keep this object, whose method is connected, for as long as the timer lives.
         self._timer = self._reply = None

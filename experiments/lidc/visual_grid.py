@@ -60,7 +60,7 @@ def draw(data: BenchmarkData, masks: dict[str, list[Array]], slices: list[tuple[
             axes.set(xticks=[], yticks=[])
             axes.text(2, 122, f"{dice(mask == 1, reference == 1):.2f}", color="white", fontsize=7)
         line[0].set_ylabel(name, fontsize=7)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=75)
 
 
 def main() -> None:
