@@ -38,3 +38,10 @@ def test_the_encoder_of_the_student_learns_by_its_own_factor() -> None:
     optimizer = build_optimizer(method, OptimizerConfig(encoder_factor=0.025))
     factors = {id(group["params"][0]): group["factor"] for group in optimizer.param_groups}
     assert factors == {id(student["encoder"].weight): 0.025, id(student["head"].weight): 1.0}
+
+
+@pytest.mark.parametrize(("device", "is_fused"), [("cpu", True), ("cuda", None)])
+def test_all_parameters_are_updated_in_one_pass_on_the_cpu(device: str, is_fused: bool | None) -> None:
+    """A fused optimizer cannot have its gradients clipped in float16 on CUDA."""
+    optimizer = build_optimizer(torch.nn.Linear(2, 2), OptimizerConfig(), torch.device(device))
+    assert all(group["fused"] is is_fused for group in optimizer.param_groups)

@@ -20,6 +20,8 @@ from VQSegLib.methods.base import Batch
 from VQSegLib.methods.vqseg_config import release_preset
 from VQSegLib.models.precision import autocasting
 from VQSegLib.service_results import OnProgress
+from VQSegLib.training.config import OptimizerConfig
+from VQSegLib.training.schedule import build_optimizer
 
 _LEAST_RATIO = 3.0
 _SIDE, _MAX_STEPS = 224, 100_000
@@ -109,7 +111,7 @@ def _build_own(dtype: torch.dtype, device: torch.device) -> Callable[[Batch], ob
     keep_freed_memory()  # as runs do
     model = build_released_model()
     method = build_method(release_preset(), model.network, model.preprocessing, _MAX_STEPS).to(device).train()
-    optimizer = torch.optim.AdamW([one for one in method.parameters() if one.requires_grad], lr=5e-6)
+    optimizer = build_optimizer(method, OptimizerConfig(learning_rate=5e-6), device)
     steps = iter(range(1, _MAX_STEPS))
 
     def take(batch: Batch) -> None:

@@ -42,7 +42,7 @@ def measure_step_seconds(config: TrainingConfig) -> float:
     with torch.random.fork_rng():
         network = build_network(config.method.adapt_network(config.network))
         method = build_method(config.method, network, config.preprocessing, config.max_steps).to(device)
-        optimizer = build_optimizer(method, config.optimizer)
+        optimizer = build_optimizer(method, config.optimizer, device)
         batch = _draw_batch(config).to(device)
         method.train()
         begun = time.perf_counter()

@@ -99,7 +99,7 @@ class Trainer:
         if self.parent is not None:
             start_from(network, self.parent)
         self.method = build_method(config.method, network, config.preprocessing, config.max_steps)
-        optimizer = build_optimizer(self.method, config.optimizer)
+        optimizer = build_optimizer(self.method, config.optimizer, self.fabric.device)
         self.module, self.optimizer = self.fabric.setup(self.method, optimizer)
         self.average = StepAverage(config.log_interval)
         self.step, self.best_step, self.best_dice = 0, 0, -math.inf
