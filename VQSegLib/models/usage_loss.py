@@ -22,7 +22,10 @@ def usage_loss(latents: Tensor, codes: Tensor) -> Tensor:
     with torch.autocast(latents.device.type, enabled=False):
         flat = latents.float().reshape(-1, latents.shape[-1])
         flat = flat[:: max(1, -(-flat.shape[0] // _MAX_TOKENS))]
-        # The clamp keeps the gradient of the entropy finite where a probability underflows to zero.
-        share = (-torch.cdist(flat, codes.float()).square()).softmax(1).clamp_min(1e-20)
-        loss: Tensor = torch.special.entr(share).sum(1).mean() - torch.special.entr(share.mean(0)).sum()
+        codes = codes.float()
+        # |z|^2 is the same for all codes, so neither q nor its entropy, ln(sum e^l) - sum q l, changes without it.
+        logits = torch.addmm(-codes.square().sum(1), flat, codes.T, alpha=2)
+        share = logits.softmax(1)
+        sharpness = (logits.logsumexp(1) - (share * logits).sum(1)).mean()
+        loss: Tensor = sharpness - torch.special.entr(share.mean(0).clamp_min(1e-20)).sum()
     return loss
