@@ -133,6 +133,7 @@ def test_a_damaged_frame_does_not_stop_later_ones(
         (b"Traceback (most recent call last)\n", wire.PARSE_ERROR, "belongs to no message"),
         (_frame(b"{"), wire.PARSE_ERROR, "not valid JSON"),
         (_frame(b'{"a": NaN}'), wire.PARSE_ERROR, "not valid JSON"),
+        (_frame(b'{"a": {"attachment": 0, "dtype": "f2", "shape": []} "b'), wire.PARSE_ERROR, "not valid JSON"),
         (_frame(b"\xff\xfe"), wire.PARSE_ERROR, "not valid JSON"),
         (_frame(b"[" * 200_000), wire.PARSE_ERROR, "not valid JSON"),
         (_frame(b"{}", header="Content-Length: ten\r\n\r\n"), wire.PARSE_ERROR, "header"),

@@ -48,11 +48,13 @@ def check_body(body: bytes, lengths: Sequence[int]) -> Optional[BadFrame]:
         return value
 
     try:
-        _parse(body, check)
+        try:
+            _parse(body, check)
+        except WireError as error:
+            # The array was read before the end of the message, which may be damaged as well.
+            return BadFrame(INVALID_REQUEST, str(error), _read_id(json.loads(body.decode())))
     except (ValueError, RecursionError):
         return BadFrame(PARSE_ERROR, "A message is not valid JSON.")
-    except WireError as error:
-        return BadFrame(INVALID_REQUEST, str(error), _read_id(json.loads(body.decode())))
     if len(used) < len(lengths):
         reason = f"A message announces {len(lengths)} arrays, but speaks of {len(used)}."
         return BadFrame(INVALID_REQUEST, reason, _read_id(json.loads(body.decode())))
