@@ -150,7 +150,7 @@ def test_a_damaged_frame_does_not_stop_later_ones(
         (_frame(b'{"jsonrpc":"2.0","id":1,"method":"m","params":[1]}'), wire.INVALID_REQUEST, "parameters"),
         (_frame(b'{"jsonrpc":"2.0","id":1,"error":"no"}'), wire.INVALID_REQUEST, "neither"),
     ],
-    ids=range(18),
+    ids=range(19),
 )
 def test_a_bad_frame_is_told_once_and_the_next_one_is_read(data: bytes, code: int, words: str) -> None:
     received = Decoder().feed(data + _bytes(PING))
