@@ -28,6 +28,8 @@ LAYERS = (
         "project_results",
         "model_results",
         "request_helpers",
+        "last_model",
+        "scan_turn",
     },
     {"project_review", "submission"},
     {"scan_service", "project_service", "case_service", "pool_service", "model_service", "run_service"},

@@ -53,7 +53,7 @@ class PoolService(CaseService, ScanService):
         if model is None and active is None:
             msg = "The project uses no model of its own yet; say which model is to look at the scans."
             raise UserError(msg)
-        loaded, _ = self._get_model(model or str(active), on_progress)
+        loaded = self._last_model.load(model or str(active), on_progress)
         return find_next_scans(
             project, loaded, limit=limit, device=device, on_progress=without_time(on_progress), cancelled=cancelled
         )
