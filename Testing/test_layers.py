@@ -32,7 +32,15 @@ LAYERS = (
         "scan_turn",
     },
     {"project_review", "submission"},
-    {"scan_service", "project_service", "case_service", "pool_service", "model_service", "run_service"},
+    {
+        "scan_service",
+        "project_service",
+        "case_service",
+        "transfer_service",
+        "pool_service",
+        "model_service",
+        "run_service",
+    },
     {"service", "demo", "demo_loop"},
     {"commands", "worker", "cli", "benchmarks"},
 )

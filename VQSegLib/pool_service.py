@@ -11,12 +11,13 @@ from VQSegLib.errors import UserError
 from VQSegLib.request_helpers import without_time
 from VQSegLib.scan_service import ScanService
 from VQSegLib.service_results import OnProgress
+from VQSegLib.transfer_service import TransferService
 
 if TYPE_CHECKING:
     from VQSegLib.pool.next_scans import NextScans
 
 
-class PoolService(CaseService, ScanService):
+class PoolService(CaseService, TransferService, ScanService):
     """Answers requests that need both a project and a model."""
 
     def find_next_scans(
