@@ -15,7 +15,7 @@ LAYERS = (
     {"wire", "wire_body", "wire_decoder", "wire_command", "wire_client"},
     {"atomic_files", "leftovers", "native_output", "kept_memory", "device_turns", "failure_log"},
     {"labels", "volume", "box", "orientation", "label_crops", "largest_component", "scan_checks"},
-    {"image_files", "image_checks", "nifti_checks", "dicom_files"},
+    {"image_files", "image_checks", "nifti_checks", "dicom_files", "dicom_header", "dicom_series", "dicom_slices"},
     {"models"},
     {"methods"},
     {"training", "inference", "project", "evaluation"},

@@ -13,7 +13,8 @@ import numpy as np
 
 from VQSegLib import __version__
 from VQSegLib.atomic_files import written_atomically
-from VQSegLib.dicom_files import find_series, load_dicom
+from VQSegLib.dicom_files import load_dicom
+from VQSegLib.dicom_series import find_series
 from VQSegLib.errors import ProjectError, UserError
 from VQSegLib.export.new_output import check_new
 from VQSegLib.export.results import ExportReport
