@@ -22,10 +22,8 @@ from VQSegLib.inference.progress import OnProgress, Progress
 from VQSegLib.inference.refinement_learning import RefinementSettings, learn
 from VQSegLib.inference.refinement_windows import WindowEncoder
 from VQSegLib.inference.window_engine import WindowEngine, WindowJob
-from VQSegLib.labels import LabelTable
-from VQSegLib.models.config import NetworkConfig, PreprocessingConfig
 from VQSegLib.models.network import VQSegNet
-from VQSegLib.models.protocol import SegmentationModel
+from VQSegLib.models.protocol import InMemoryModel, SegmentationModel
 from VQSegLib.volume import Volume
 
 _PREPARED, _LEARNED = 0.1, 0.5
@@ -49,16 +47,6 @@ class Refinement:
     windows: int
     loss_before: float
     loss_after: float
-
-
-@dataclass(frozen=True)
-class _RefinedModel:
-    """The copy that learned, in memory only."""
-
-    network: VQSegNet
-    network_config: NetworkConfig
-    preprocessing: PreprocessingConfig
-    labels: LabelTable
 
 
 def refine(
@@ -105,7 +93,7 @@ def refine(
     planes = find_planes(corrected, corrected_slices_k, proposal, job.grid, model.labels)
     learned, _ = learner.engine.run_somewhere(job, lambda device: learner.learn(job, planes, device))
     progress.end_stage()
-    refined = _RefinedModel(learned.network, model.network_config, model.preprocessing, model.labels)
+    refined = InMemoryModel(learned.network, model.network_config, model.preprocessing, model.labels)
     prediction = Predictor(refined, device=device, precision=precision).predict(
         volume, roi=roi, on_progress=_scaled(on_progress, _LEARNED, 1.0), cancelled=cancelled
     )

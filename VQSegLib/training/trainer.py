@@ -13,6 +13,7 @@ import torch
 from VQSegLib.errors import Cancelled, ProjectError
 from VQSegLib.methods import build_method
 from VQSegLib.models.network import build_network
+from VQSegLib.models.protocol import InMemoryModel
 from VQSegLib.project.cases import CaseRecord
 from VQSegLib.training.batches import BatchSource, build_loader
 from VQSegLib.training.best_weights import BestWeights
@@ -30,7 +31,7 @@ from VQSegLib.training.run_folder import check_config, check_new, check_resumabl
 from VQSegLib.training.run_state import load_tensors, save_tensors
 from VQSegLib.training.splits import TrainingCases, load_cases, select_cases, uses_unlabeled
 from VQSegLib.training.step_average import StepAverage
-from VQSegLib.training.validation import Candidate, ValidationScores, validate
+from VQSegLib.training.validation import ValidationScores, validate
 
 _WATCHED_HELD_OUT = 4
 """Held-out cases of the validation curve; whole scans are segmented, so more would hold up training."""
@@ -186,7 +187,7 @@ class Trainer:
 
     def _score(self) -> ValidationScores:
         network = self.method.inference_network()
-        candidate = Candidate(network, network.config, self.config.preprocessing, self.cases.labels)
+        candidate = InMemoryModel(network, network.config, self.config.preprocessing, self.cases.labels)
         precision = PREDICTOR_PRECISION[self.config.device.precision]
         try:
             return validate(self.project, self.watched, candidate, str(self.fabric.device), precision, self.cancelled)
