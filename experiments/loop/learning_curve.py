@@ -57,9 +57,9 @@ class Experiment:
         """Make or open the project in ``options.output``."""
         self.options = options
         self.parent = load_checkpoint(options.parent)
-        self.test = _read_patients(options.patients)
-        first = _read_patients(HERE / "weak_patients.txt")
-        others = [one for one in _read_patients(PATIENTS / "train.txt") if one not in first]
+        self.test = read_patients(options.patients)
+        first = read_patients(HERE / "weak_patients.txt")
+        others = [one for one in read_patients(PATIENTS / "train.txt") if one not in first]
         self.to_correct = others[: max(options.counts)]
         self.cases: dict[str, str] = {}
         path = options.output / "project"
@@ -142,7 +142,8 @@ class Experiment:
         return scores
 
 
-def _read_patients(file: Path) -> list[str]:
+def read_patients(file: Path) -> list[str]:
+    """Return the patients of a list, one per line."""
     return file.read_text(encoding="utf-8").split()
 
 
