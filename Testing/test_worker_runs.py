@@ -73,6 +73,9 @@ def test_a_run_is_planned_started_watched_and_stopped(ask: Any, project: Project
     assert [event["step"] for event in shown["events"]] == [2, 3]
     assert (shown["first_event"], shown["next_event"], shown["run"]["state"]) == (1, 3, "running")
     assert ask("runs/show", run="latest", first_event=3)["events"] == []
+    (run.path / "log.txt").write_text("one\ntwo\nthree\n", encoding="utf-8")
+    assert ask("runs/show", run="latest", log_lines=2)["log"] == ["two", "three"]
+    assert "log" not in shown
     EventLog(run.path, 1)
     again = ask("runs/show", run="latest", first_event=3)
     assert (again["first_event"], [event["step"] for event in again["events"]]) == (0, [1])

@@ -113,6 +113,9 @@ class FakeRuns:
         first = first if first <= len(events) else 0
         self.keep()
         answer = {"run": run, "events": events[first:], "first_event": first, "next_event": len(events)}
+        if "log_lines" in request.params:
+            lines = [f"Step {event['step']}" for event in events if event["event"] == "step"]
+            answer["log"] = ["Preparing the scans", *lines][-request.params["log_lines"] :]
         return Result(request.id, answer)
 
     def runs_stop(self, request: Request) -> Any:

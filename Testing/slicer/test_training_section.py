@@ -173,6 +173,37 @@ def test_the_run_is_described_in_words_and_each_stage_is_logged_once(open_projec
     wait_until(lambda: opened.parentComboBox.currentText == "Model in use (weak 2)")
 
 
+def test_the_log_of_the_run_is_fetched_while_somebody_looks_at_it(open_project: Any, wait_until: Any) -> None:
+    opened = open_project()
+    start(opened, wait_until)
+    wait_until(lambda: opened.widget._watch.events.next >= 20)
+    assert opened.runLogText.toPlainText() == ""
+    assert opened.runLogText.readOnly
+    opened.runLogCollapsibleButton.collapsed = False
+    wait_until(lambda: "Step 60" in opened.runLogText.toPlainText())
+    assert opened.runLogText.toPlainText().startswith("Preparing the scans\nStep 1\n")
+    bar = opened.runLogText.verticalScrollBar()
+    assert bar.value == bar.maximum > 0
+    bar.value = 3
+    wait_until(lambda: opened.widget._watch.run["state"] == "finished")
+
+    assert opened.runLogText.toPlainText().endswith(f"Step {STEPS}")  # what it wrote last is seen, too
+    assert bar.value == 3  # who scrolled up stays there
+    opened.widget.project.close()
+    assert opened.runLogText.toPlainText() == ""
+
+
+def test_the_log_of_a_run_that_is_over_is_read_on_request_and_is_bounded(open_project: Any, wait_until: Any) -> None:
+    opened = open_project("--long")
+    start(opened, wait_until)
+    wait_until(lambda: opened.widget._watch.run["state"] == "finished")
+    opened.runLogCollapsibleButton.collapsed = False
+    wait_until(lambda: opened.runLogText.toPlainText())
+
+    lines = opened.runLogText.toPlainText().splitlines()
+    assert (len(lines), lines[-1]) == (200, f"Step {LONG_STEPS + STEPS}")
+
+
 def test_pause_and_resume_give_the_same_curve(open_project: Any, wait_until: Any) -> None:
     opened = open_project()
     start(opened, wait_until)

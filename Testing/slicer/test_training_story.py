@@ -227,6 +227,8 @@ def test_corrected_scans_make_a_better_model_that_segment_uses(
     seen = plotted()
     wait_until(lambda: plotted() > seen, 60)
     wait_until(lambda: " left. " in first.runLabel.text and "Validation Dice" in first.runLabel.text, 60)
+    first.runLogCollapsibleButton.collapsed = False
+    wait_until(lambda: "INFO Training" in first.runLogText.toPlainText(), 60)
     picture(first.widget._training, "training")
     run_id, blocks = first.widget._watch.run["run_id"], [beat.longest()]
 
