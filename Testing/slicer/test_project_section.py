@@ -78,6 +78,14 @@ def cases(opened: Any, wait_until: Any) -> list[dict[str, Any]]:
     return list(found[0])
 
 
+def held(opened: Any, wait_until: Any) -> int:
+    """Return how many scans the worker holds."""
+    found: list[Any] = []
+    opened.engine.request("volumes/count").succeeded.connect(lambda answer: found.append(answer["count"]))
+    wait_until(lambda: found)
+    return int(found[0])
+
+
 def list_cases(opened: Any, wait_until: Any, rows: int) -> None:
     """Unfold the table and wait until it is filled."""
     opened.casesCollapsibleButton.collapsed = False
@@ -260,13 +268,72 @@ def test_queueing_is_cancelled(open_project: Any, make_volume: Any, wait_until: 
     opened.wholeCheckBox.checked = True
     start_queue(opened, wait_until)
     wait_until(lambda: opened.projectStatusLabel.text == "Writing the case")
-    assert not opened.segmentButton.enabled
 
     opened.queueButton.click()
     wait_until(lambda: "Stopped as asked" in opened.projectStatusLabel.text)
 
     assert cases(opened, wait_until) == []
+
+
+def test_the_next_scan_is_segmented_while_this_one_is_stored(
+    open_project: Any, make_volume: Any, wait_until: Any, answers: Any
+) -> None:
+    opened = open_project(make_volume(), "/projects/busy")
+    opened.segment()
+    opened.wholeCheckBox.checked = True
+    queue(opened, wait_until)
+    opened.inputSelector.setCurrentNode(make_volume(name="The same scan from its file"))
+    opened.queueSelector.setCurrentNode(None)
+    opened.segment()
+    opened.wholeCheckBox.checked = True
+    asked = answers(True)
+    start_queue(opened, wait_until)
+    wait_until(lambda: opened.projectStatusLabel.text == "Writing the case")
+
+    another = make_volume(np.full((4, 6, 8), 900, np.int16), name="Next patient")
+    opened.inputSelector.setCurrentNode(another)
+    opened.queueSelector.setCurrentNode(None)
+    opened.wholeCheckBox.checked = True
     assert opened.segmentButton.enabled
+    proposal = opened.segment()
+    assert opened.queueButton.text == "Cancel"  # the scan before is being stored still
+
+    assert referenceVolume(proposal) is another
+    # The engine holds the next scan now, and asks about the one before, which it must not have forgotten.
+    wait_until(lambda: opened.projectStatusLabel.text.startswith("Stored as 'case-1', revision 2."))
+    assert len(asked) == 1
+    assert opened.wholeCheckBox.checked  # it was ticked for the next scan
+    assert opened.logText.toPlainText().count(" opened ") == 3  # none was sent twice
+    wait_until(lambda: held(opened, wait_until) == 1)
+
+
+def test_a_ranking_makes_way_for_segment(open_project: Any, make_volume: Any, wait_until: Any) -> None:
+    opened = open_project(make_volume(), "/projects/full busy")
+    wait_until(lambda: opened.nextScansButton.enabled)
+    opened.nextScansButton.click()
+    wait_until(lambda: opened.nextScansStatusLabel.text == "Writing the case")
+    assert opened.segmentButton.enabled
+
+    assert opened.segment() is not None
+    wait_until(lambda: "made way" in opened.nextScansStatusLabel.text)
+    opened.nextScansButton.click()
+    wait_until(lambda: opened.nextScansTable.rowCount == 1)
+
+
+def test_a_case_is_opened_while_a_scan_is_segmented(open_project: Any, make_volume: Any, wait_until: Any) -> None:
+    scan = make_volume()
+    opened = open_project(scan, "/projects/full", "--slow")
+    list_cases(opened, wait_until, 3)
+    opened.casesTable.selectRow(2)
+    opened.segmentButton.click()
+    wait_until(lambda: opened.statusLabel.text.startswith("Segmenting"))
+    opened.openCaseButton.click()
+    wait_until(lambda: "Opened 'case-1'" in opened.projectStatusLabel.text)
+    assert opened.segmentButton.text == "Cancel"
+    opened.wait_for_end()
+
+    assert referenceVolume(slicer.mrmlScene.GetNodeByID(opened.parameters.proposalNodeID)) is scan
+    assert held(opened, wait_until) == 1
 
 
 def test_a_killed_engine_is_one_sentence_and_the_next_click_works(

@@ -182,7 +182,7 @@ class PlanPart:
         isMeasured = all(preset.get("seconds") is not None for preset in plan.get("presets", []))
         ui.planFrame.setVisible(self._project.isOpen() and not isRunning)
         ui.startRunButton.setVisible(self._project.isOpen() and not isRunning)
-        ui.startRunButton.enabled = bool(plan) and not reason and not self._isStarting and self._slot.job is None
+        ui.startRunButton.enabled = bool(plan) and not reason and not self._isStarting and not self._slot.isTaken()
         hint = _("Train in the background on the labelled scans, with the unlabelled ones beside them.")
         ui.startRunButton.toolTip = reason or hint
         ui.planLabel.setVisible(not isRunning)

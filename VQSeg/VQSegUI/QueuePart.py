@@ -21,7 +21,7 @@ class QueuePart:
 
     def __init__(self, ui: Any, logic: Any, store: Any, log: Any, slot: JobSlot, state: Any, proposals: Any) -> None:
         self._ui, self._logic, self._store, self._slot, self._state = ui, logic, store, slot, state
-        self._proposals, self._nodeID, self._isWhole = proposals, "", False
+        self._proposals, self._nodeID, self._queuedID, self._isWhole = proposals, "", "", False
         self._run = JobButton(ui.queueButton, ui.projectProgressBar, ui.projectStatusLabel, slot, log)
         ui.annotatorLineEdit.text = str(slicer.app.settings().value(ANNOTATOR_KEY) or "")
         ui.annotatorLineEdit.editingFinished.connect(self._onAnnotator)
@@ -70,12 +70,14 @@ class QueuePart:
         except Problem as problem:
             self._run.showProblem(problem)
             return
+        self._queuedID = self._nodeID
         self._run.follow(job)
 
     def _onDone(self, job: Any, case: Any) -> None:
         stored = _("Stored as '{case}', revision {revision}.").format(case=case["case_id"], revision=case["revision"])
         self._run.say(" ".join([stored, case["split_reason"], *job.notes]))
-        self._ui.wholeCheckBox.checked = False
+        if self._nodeID == self._queuedID:  # the person may be at the next scan already, and have ticked it there
+            self._ui.wholeCheckBox.checked = False
         self._state.refresh()
 
     def _updateButton(self) -> None:

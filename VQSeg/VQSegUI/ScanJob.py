@@ -64,6 +64,7 @@ class ScanJob:
         self._engine, self._maySend = engine, maySend
         self._params: Dict[str, Any] = {}
         self._current: Any = None  # what can be cancelled: a transfer, then a reply
+        self._sent: Optional[ScanTransfer] = None
         self._steps: Optional[Steps] = None
         self._isOver = self._isCancelled = False
 
@@ -149,7 +150,7 @@ class ScanJob:
             self._transfer()
 
     def _transfer(self) -> None:
-        self._current = ScanTransfer(self._engine, self._scan)
+        self._current = self._sent = ScanTransfer(self._engine, self._scan)
         self._current.progressed.connect(lambda fraction: self._tell(fraction * SENT, _("Sending the scan"), None))
         self._current.failed.connect(self._fail)
         self._current.finished.connect(self._onSent)
@@ -217,6 +218,7 @@ class ScanJob:
 
     def _onTaken(self) -> None:
         self._isOver = True
+        self._leave()
         self._tell(1.0, _("Done"), 0.0)
         self.finished.emit(self._outcome())
 
@@ -236,8 +238,14 @@ class ScanJob:
         self._current = None
         if self._steps is not None:
             self._steps.stop()
+        self._leave()
         self._discard()
         self.failed.emit(problem)
+
+    def _leave(self) -> None:
+        sent, self._sent = self._sent, None
+        if sent is not None:
+            sent.leave()
 
 
 def toNumpy(array: Any) -> np.ndarray:

@@ -83,7 +83,7 @@ class ShelfPart:
         )
         reason = "" if ui.reasonLineEdit.text.strip() else _("Say why first.")
         self._anyway.update(reason, _("Use the model from now on, with this reason in the history."))
-        ui.rollBackButton.enabled = self._shelf.canRollBack and self._slot.job is None
+        ui.rollBackButton.enabled = self._shelf.canRollBack and not self._slot.isTaken()
         back = _("Use the model from before the last promotion again.")
         ui.rollBackButton.toolTip = back if self._shelf.canRollBack else _("There is no model to go back to.")
 
