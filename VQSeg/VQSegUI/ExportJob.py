@@ -15,9 +15,9 @@ from slicer.i18n import tr as _
 
 from VQSegUI import LabelTable, SceneBridge
 from VQSegUI.Engine import Cancelled
+from VQSegUI.Job import Work
 from VQSegUI.NiftiFile import DATATYPES, writeNifti
 from VQSegUI.Problem import Problem
-from VQSegUI.ScanJob import Work
 from VQSegUI.SegmentBridge import referenceVolume, segmentParts
 from VQSegUI.Signal import Signal
 from VQSegUI.Steps import Steps
