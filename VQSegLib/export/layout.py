@@ -13,6 +13,7 @@ import numpy as np
 
 from VQSegLib.atomic_files import rename_folder
 from VQSegLib.errors import ProjectError
+from VQSegLib.export.selection import ExportSelection
 from VQSegLib.image_files import save_label_map, save_volume
 from VQSegLib.leftovers import find_leftovers, temporary_name
 from VQSegLib.project.cases import CaseRecord
@@ -52,6 +53,35 @@ def new_folder(path: Path) -> Iterator[Path]:
 def class_values(project: Project) -> dict[int, int]:
     """Return project value to consecutive class number; both formats count classes from 1 in the table's order."""
     return {label.value: number for number, label in enumerate(project.labels.labels, start=1)}
+
+
+def write_sides(
+    project: Project,
+    chosen: ExportSelection,
+    folder: Path,
+    before_case: BeforeCase,
+    *,
+    image_suffix: str = "",
+    ignored_class: int | None = None,
+) -> None:
+    """Write images and label maps into ``imagesTr`` and ``labelsTr``, those never trained on into ``...Ts``.
+
+    Args:
+        project: Project.
+        chosen: Cases.
+        folder: Folder of the export.
+        before_case: See :data:`BeforeCase`.
+        image_suffix: Comes after the case id in the names of images.
+        ignored_class: See :func:`write_classes`.
+    """
+    for side in ("Tr", "Ts") if chosen.test else ("Tr",):
+        (folder / f"images{side}").mkdir()
+        (folder / f"labels{side}").mkdir()
+    for number, record in enumerate(chosen.all):
+        before_case(number, record.case_id)
+        side = "Tr" if record in chosen.train else "Ts"
+        write_image(project, record, folder / f"images{side}" / f"{record.case_id}{image_suffix}.nii.gz")
+        write_classes(project, record, folder / f"labels{side}" / f"{record.case_id}.nii.gz", ignored_class)
 
 
 def write_image(project: Project, record: CaseRecord, file: Path) -> None:

@@ -37,10 +37,4 @@ def export_nifti(
             if slices is not None:
                 notes.append(f"Of {record.case_id} only the slices {', '.join(map(str, slices))} were reviewed.")
         (folder / "labels.json").write_text(project.labels.model_dump_json(indent=2), encoding="utf-8")
-    return ExportReport(
-        output=str(output),
-        train=tuple(record.case_id for record in chosen.train),
-        test=tuple(record.case_id for record in chosen.test),
-        left_out=chosen.left_out,
-        notes=tuple(notes),
-    )
+    return chosen.report(output, notes)

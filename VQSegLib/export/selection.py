@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from VQSegLib.errors import ProjectError
+from VQSegLib.export.results import ExportReport
 from VQSegLib.project.cases import CaseRecord, CaseState, Split
 from VQSegLib.project.folder import Project
 
@@ -28,6 +30,21 @@ class ExportSelection:
     def all(self) -> tuple[CaseRecord, ...]:
         """All cases that are exported."""
         return self.train + self.test
+
+    def report(self, output: Path, notes: Iterable[str] = ()) -> ExportReport:
+        """Return what an export of these cases answers.
+
+        Args:
+            output: Where they were written.
+            notes: What to know, one sentence each.
+        """
+        return ExportReport(
+            output=str(output),
+            train=tuple(record.case_id for record in self.train),
+            test=tuple(record.case_id for record in self.test),
+            left_out=self.left_out,
+            notes=tuple(notes),
+        )
 
 
 def select_labeled(

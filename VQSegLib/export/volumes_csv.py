@@ -67,9 +67,4 @@ def export_volumes(
             writer.writerow((*row, name, label.value, label.name, voxels, f"{voxels * voxel_ml:.3f}"))
     with told_failures(output.parent):
         write_text(output, text.getvalue())
-    return ExportReport(
-        output=str(output),
-        train=tuple(record.case_id for record in chosen.train),
-        test=tuple(record.case_id for record in chosen.test),
-        left_out=chosen.left_out,
-    )
+    return chosen.report(output)
