@@ -347,6 +347,7 @@ def test_a_killed_engine_is_one_sentence_and_the_next_click_works(
 
     kill(opened)
     wait_until(lambda: "The engine stopped unexpectedly" in opened.projectStatusLabel.text)
+    assert opened.projectStatusLabel.text.endswith("whether this one was stored; if not, queue it again.")
 
     opened.wholeCheckBox.checked = True
     assert queue(opened, wait_until).startswith("Stored as 'case-1', revision 1.")
@@ -580,13 +581,37 @@ def test_a_proposal_of_another_scan_is_not_mixed_in(open_project: Any, make_volu
     opened = open_project(make_volume())
     opened.segment()
     opened.decide("acceptAllButton")
+    first = opened.queueSelector.currentNode()
     opened.inputSelector.setCurrentNode(make_volume(name="Next patient"))
-    opened.segment()
+    proposal = opened.segment()
+    assert opened.queueSelector.currentNode() is None
+    assert opened.queueButton.enabled
 
+    opened.queueSelector.setCurrentNode(first)
     assert not opened.queueButton.enabled
     assert "belongs to another scan" in opened.queueButton.toolTip
+    opened.acceptAllButton.click()
+    wait_until(lambda: "was drawn on another scan" in opened.proposalLabel.text)
+    assert segmentIDs(proposal) == ["Dense", "Airy"]
     opened.queueSelector.setCurrentNode(None)
     wait_until(lambda: opened.queueButton.enabled)
+
+
+def test_back_at_an_earlier_scan_its_own_segmentation_is_gone_on_with(open_project: Any, make_volume: Any) -> None:
+    scans = [make_volume(), make_volume(name="Next patient")]
+    opened, mine = open_project(scans[0]), []
+    for scan in scans:
+        opened.inputSelector.setCurrentNode(scan)
+        opened.segment()
+        opened.decide("acceptAllButton")
+        mine.append(opened.queueSelector.currentNode())
+    contours = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Clinical contours")
+    contours.SetReferenceImageGeometryParameterFromVolumeNode(scans[0])
+    opened.inputSelector.setCurrentNode(scans[0])
+    opened.segment()
+
+    assert [referenceVolume(node) for node in mine] == scans
+    assert opened.queueSelector.currentNode() is mine[0]
 
 
 def test_thousands_of_cases_do_not_block_the_window(open_project: Any, wait_until: Any, heartbeat: Any) -> None:

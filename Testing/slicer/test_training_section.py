@@ -78,7 +78,7 @@ def layout() -> int:
 def test_what_a_run_would_use_is_said_before_it_starts(open_project: Any) -> None:
     opened = open_project()
 
-    for words in ("8 labelled", "12 unlabelled", "2 labelled scans are held out", "Method: vqseg"):
+    for words in ("8 labeled", "12 unlabeled", "2 labeled scans are held out", "Method: vqseg"):
         assert words in opened.planLabel.text
     assert opened.parentComboBox.currentText == "Model in use (weak)"
     assert opened.presetComboBox.currentText == "Standard: 1000 steps"
@@ -100,7 +100,7 @@ def test_the_time_is_measured_on_request(open_project: Any, wait_until: Any) -> 
 @pytest.mark.parametrize(
     ("options", "settings", "parent", "sentence"),
     [
-        (["--no-labels"], "", "", "no labelled case"),
+        (["--no-labels"], "", "", "no labeled case"),
         ([], "nonsense=1", "", "no setting 'nonsense'"),
         ([], "", "fake", "knows other structures"),
     ],
@@ -235,6 +235,20 @@ def test_repeated_events_replace_the_earlier_ones(open_project: Any, wait_until:
 
     assert curve("losses", "loss/total") == [1.0, 2.0, 30.0]
     assert watch.events.next == 3
+
+
+@pytest.mark.parametrize(
+    ("for_good", "words"), [(False, "The run pauses as soon as"), (True, "The run stops for good")]
+)
+def test_a_run_that_still_takes_a_step_says_what_will_be(
+    open_project: Any, wait_until: Any, for_good: bool, words: str
+) -> None:
+    opened = open_project("--frozen")
+    start(opened, wait_until)
+    part, run = opened.widget._training._run, opened.widget._watch.run
+    part._onAnswer({"run": run}, {"for_good": for_good})
+
+    assert opened.trainingStatusLabel.text.startswith(words)
 
 
 def test_stop_for_good_asks_first(open_project: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch) -> None:

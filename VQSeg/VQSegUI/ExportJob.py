@@ -1,4 +1,4 @@
-"""Export of a labelled scan: image, label map and label table in a folder that appears whole or not at all."""
+"""Export of a labeled scan: image, label map and label table in a folder that appears whole or not at all."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ class PlanPart:
         ui.planFrame.setVisible(self._project.isOpen() and not isRunning)
         ui.startRunButton.setVisible(self._project.isOpen() and not isRunning)
         ui.startRunButton.enabled = bool(plan) and not reason and not self._isStarting and not self._slot.isTaken()
-        hint = _("Train in the background on the labelled scans, with the unlabelled ones beside them.")
+        hint = _("Train in the background on the labeled scans, with the unlabeled ones beside them.")
         ui.startRunButton.toolTip = reason or hint
         ui.planLabel.setVisible(not isRunning)
         ui.planLabel.text = reason or describePlan(plan)
@@ -194,7 +194,7 @@ class PlanPart:
         """Return why nothing can be planned at all, empty when it can."""
         if self._engine.state == READY and not self._engine.can("runs/plan"):
             return _("The engine is older than this module and cannot train; update the engine.")
-        return "" if self._project.isOpen() else _("Open a project first; its labelled scans teach the model.")
+        return "" if self._project.isOpen() else _("Open a project first; its labeled scans teach the model.")
 
 
 def _chosen(comboBox: Any) -> str:

@@ -177,6 +177,13 @@ class QueueJob(ScanJob):
         self._params = self._asked
         super()._ask()
 
+    def _fail(self, problem: Problem) -> None:
+        """Say that the case may be stored already when the engine died on it."""
+        if isinstance(problem, EngineDied) and self._params is self._asked:
+            text = _("{problem} Look into the table of cases whether this one was stored; if not, queue it again.")
+            problem = EngineDied(text.format(problem=problem), problem.detail)
+        super()._fail(problem)
+
     def _goOn(self, onAnswer: Callable[[Any], None], answer: Any) -> None:
         if isinstance(answer, dict) and answer.get("case") is not None:
             self._isCancelled = False  # it is stored: the wish to stop came too late

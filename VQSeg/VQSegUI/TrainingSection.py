@@ -1,4 +1,4 @@
-"""The section in which a person lets the project's labelled scans make a better model, and watches."""
+"""The section in which a person lets the project's labeled scans make a better model, and watches."""
 
 from __future__ import annotations
 
