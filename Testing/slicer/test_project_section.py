@@ -193,6 +193,42 @@ def test_nothing_is_queued_that_nobody_reviewed(open_project: Any, make_volume: 
     assert opened.queueSelector.currentNode().GetSegmentation().GetNumberOfSegments() == 2
 
 
+def test_two_scans_of_a_patient_stay_one_patient(open_project: Any, make_volume: Any, wait_until: Any) -> None:
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    patients = [hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), name) for name in ("Doe", "Roe")]
+    opened = open_project()
+    said = []
+    for number, patient in enumerate((patients[0], patients[0], patients[1])):
+        volume = make_volume(np.full((4, 6, 8), 900 + number, np.int16), name=f"CT {number}")
+        hierarchy.CreateItem(hierarchy.CreateStudyItem(patient, "Study"), volume)
+        opened.inputSelector.setCurrentNode(volume)
+        wait_until(lambda: opened.segmentButton.enabled)
+        opened.segment()
+        said.append(opened.patientComboBox.currentText)
+        opened.wholeCheckBox.checked = True
+        queue(opened, wait_until)
+        assert not opened.patientComboBox.enabled  # it is a case now, of whom it is
+
+    assert said == ["New to the project", "The patient of 'CT 0' (case-1)", "New to the project"]
+    assert opened.patientComboBox.currentText == "The patient of 'case-3'"
+    assert [case["patient_id"] for case in cases(opened, wait_until)] == ["patient-1", "patient-1", "patient-3"]
+
+
+def test_a_person_may_say_whose_scan_it_is(open_project: Any, make_volume: Any, wait_until: Any) -> None:
+    opened = open_project(make_volume())
+    opened.segment()
+    opened.wholeCheckBox.checked = True
+    queue(opened, wait_until)
+    opened.inputSelector.setCurrentNode(make_volume(np.full((4, 6, 8), 900, np.int16), name="Later CT"))
+    opened.segment()
+    assert opened.patientComboBox.currentText == "New to the project"
+    opened.patientComboBox.setCurrentIndex(opened.patientComboBox.findData("case-1"))
+    opened.wholeCheckBox.checked = True
+    queue(opened, wait_until)
+
+    assert [case["patient_id"] for case in cases(opened, wait_until)] == ["patient-1", "patient-1"]
+
+
 def test_a_tick_holds_for_one_segmentation_only(open_project: Any, make_volume: Any) -> None:
     opened = open_project(make_volume())
     opened.wholeCheckBox.checked = True

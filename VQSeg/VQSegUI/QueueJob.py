@@ -36,12 +36,14 @@ class Acceptance:
         project: Folder of the project where the engine runs.
         annotatorID: Name to be recorded; empty: none.
         isWhole: The person vouches for all slices, not only for those that were edited, marked or looked at.
+        samePatientAs: Earlier case of the same patient; empty: none.
     """
 
     segmentationNodeID: str
     project: str
     annotatorID: str = ""
     isWhole: bool = False
+    samePatientAs: str = ""
 
 
 class QueueJob(ScanJob):
@@ -109,6 +111,7 @@ class QueueJob(ScanJob):
             "started": startOfWork(node),
             "reviewed_slices_k": None if acceptance.isWhole else drawn.reviewed,
             "revises": caseOf(volumeNode, acceptance.project) or None,
+            "same_patient_as": acceptance.samePatientAs or None,
             "model": modelOf(node) or None,
             "confirmed": [],
         }

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from VQSegUI.CaseNodes import caseOf
 from VQSegUI.JobButton import JobButton, JobSlot
+from VQSegUI.PatientPart import PatientPart
 from VQSegUI.Problem import Problem
 from VQSegUI.Proposal import isProposal
 from VQSegUI.SegmentBridge import referenceVolume
@@ -17,11 +18,12 @@ ANNOTATOR_KEY = "VQSeg/AnnotatorID"
 
 
 class QueuePart:
-    """Choice of the segmentation, annotator, and the button."""
+    """Choice of segmentation and patient, annotator, and the button."""
 
     def __init__(self, ui: Any, logic: Any, store: Any, log: Any, slot: JobSlot, state: Any, proposals: Any) -> None:
         self._ui, self._logic, self._store, self._slot, self._state = ui, logic, store, slot, state
         self._proposals, self._nodeID, self._queuedID, self._isWhole = proposals, "", "", False
+        self._patient = PatientPart(ui)
         self._run = JobButton(ui.queueButton, ui.projectProgressBar, ui.projectStatusLabel, slot, log)
         ui.annotatorLineEdit.text = str(slicer.app.settings().value(ANNOTATOR_KEY) or "")
         ui.annotatorLineEdit.editingFinished.connect(self._onAnnotator)
@@ -64,9 +66,9 @@ class QueuePart:
             self._queue()
 
     def _queue(self) -> None:
-        annotator = self._ui.annotatorLineEdit.text.strip()
+        annotator, patient = self._ui.annotatorLineEdit.text.strip(), self._patient.chosen()
         try:
-            job = self._logic.queue(self._segmentation(), self._state.path, annotator, self._isWhole)
+            job = self._logic.queue(self._segmentation(), self._state.path, annotator, self._isWhole, patient)
         except Problem as problem:
             self._run.showProblem(problem)
             return
@@ -82,6 +84,8 @@ class QueuePart:
 
     def _updateButton(self) -> None:
         node, proposal = self._segmentation(), self._proposal()
+        drawn = node if node is not None else proposal
+        self._patient.show(referenceVolume(drawn) if drawn is not None else None, self._state.path)
         missing = ""
         if not self._state.isOpen():
             missing = _("Open a project first.")
