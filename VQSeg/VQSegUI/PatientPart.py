@@ -22,7 +22,11 @@ class PatientPart:
         """Offer what there is for a scan; None: there is none. A choice that was made stays while nothing changes."""
         known = caseOf(volumeNode, project) if volumeNode is not None and project else ""
         others = _otherCases(volumeNode, project) if volumeNode is not None and project and not known else []
-        shown = (volumeNode, known, [(each.GetName(), caseOf(each, project)) for each in others])
+        shown = (
+            volumeNode.GetID() if volumeNode is not None else "",
+            known,
+            [(each.GetName(), caseOf(each, project)) for each in others],
+        )
         if shown == self._shown:
             return
         self._shown = shown

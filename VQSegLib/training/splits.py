@@ -126,8 +126,8 @@ def load_cases(project: CaseSource, folder: Path) -> TrainingCases:
 def _check_labeled(project: CaseSource, labeled: tuple[CaseRecord, ...], labels: LabelTable) -> None:
     if not labeled:
         msg = (
-            f"The project '{project.path}' has no labeled case to train on; accept and queue a corrected scan in Slicer, "
-            "or use `vqseg cases add --label` on the command line."
+            f"The project '{project.path}' has no labeled case to train on; accept and queue a corrected scan in "
+            "Slicer, or use `vqseg cases add --label` on the command line."
         )
         raise ProjectError(msg)
     never = set.intersection(*(set(record.unjudged_values(labels)) for record in labeled))
