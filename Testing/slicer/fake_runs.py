@@ -83,6 +83,7 @@ class FakeRuns:
 
     def runs_start(self, request: Request) -> Any:
         """Begin a run."""
+        self.recall()
         params, number = request.params, len(self.state["runs"]) + 1
         if any(run["state"] == "running" for run in self.state["runs"]):
             return Failure(request.id, USER_ERROR, "A run is under way in this project; wait for it or pause it.")

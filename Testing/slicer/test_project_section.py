@@ -12,7 +12,7 @@ import pytest
 import qt
 import slicer
 
-from VQSegUI.CaseNodes import caseOf, projectValue
+from VQSegUI.CaseNodes import caseOf, projectValue, rememberCase
 from VQSegUI.Parameters import parameterNode
 from VQSegUI.ProjectState import PROJECT_KEY
 from VQSegUI.Proposal import segmentIDs
@@ -223,10 +223,30 @@ def test_a_person_may_say_whose_scan_it_is(open_project: Any, make_volume: Any, 
     opened.segment()
     assert opened.patientComboBox.currentText == "New to the project"
     opened.patientComboBox.setCurrentIndex(opened.patientComboBox.findData("case-1"))
+    list_cases(opened, wait_until, 1)
+    rememberCase(make_volume(name="Opened meanwhile"), PROJECT, "case-9")
+    opened.refreshProjectButton.click()
+    wait_until(lambda: opened.patientComboBox.findData("case-9") >= 0)
     opened.wholeCheckBox.checked = True
     queue(opened, wait_until)
 
     assert [case["patient_id"] for case in cases(opened, wait_until)] == ["patient-1", "patient-1"]
+
+
+def test_another_segmentation_chosen_while_the_proposal_is_accepted_is_not_queued(
+    open_project: Any, make_volume: Any, wait_until: Any
+) -> None:
+    opened = open_project(make_volume())
+    opened.segment()
+    other = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Other")
+    other.SetReferenceImageGeometryParameterFromVolumeNode(make_volume(name="Next patient"))
+    opened.wholeCheckBox.checked = True
+    start_queue(opened, wait_until)
+    opened.queueSelector.setCurrentNode(other)
+    wait_until(lambda: opened.projectStatusLabel.text)
+
+    assert opened.projectStatusLabel.text == "Another segmentation was chosen meanwhile, so nothing was queued."
+    assert cases(opened, wait_until) == []
 
 
 def test_a_tick_holds_for_one_segmentation_only(open_project: Any, make_volume: Any) -> None:

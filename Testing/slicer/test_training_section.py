@@ -295,6 +295,21 @@ def test_a_new_panel_finds_the_run_of_the_old_one(open_project: Any, wait_until:
     wait_until(lambda: second.widget._watch.run["state"] == "finished")
 
 
+def test_a_run_that_another_slicer_started_is_found_when_start_is_refused(
+    open_project: Any, wait_until: Any, tmp_path: Path
+) -> None:
+    runs = str(tmp_path / "runs.json")
+    mine, theirs = (open_project("--frozen", FAKE_RUNS=runs) for _ in range(2))
+    wait_until(lambda: mine.startRunButton.enabled)
+    start(theirs, wait_until)
+    mine.startRunButton.click()
+    wait_until(lambda: mine.widget._watch.run is not None)
+
+    assert "A run is under way" in mine.trainingStatusLabel.text
+    assert mine.widget._watch.run["run_id"] == "run-1"
+    assert mine.pauseRunButton.isVisible()
+
+
 def test_of_several_runs_the_last_one_is_shown(open_project: Any, wait_until: Any, tmp_path: Path) -> None:
     runs = str(tmp_path / "runs.json")
     first = open_project(FAKE_RUNS=runs)

@@ -16,10 +16,10 @@ class PatientPart:
 
     def __init__(self, ui: Any) -> None:
         self._box = ui.patientComboBox
-        self._shown: Tuple[Any, ...] = ()
+        self._shown: Tuple[Any, ...] = ("", "", [])
 
     def show(self, volumeNode: Any, project: str) -> None:
-        """Offer what there is for a scan; None: there is none. A choice that was made stays while nothing changes."""
+        """Offer what there is for a scan, None: there is none; what was chosen for this scan stays if it can."""
         known = caseOf(volumeNode, project) if volumeNode is not None and project else ""
         others = _otherCases(volumeNode, project) if volumeNode is not None and project and not known else []
         shown = (
@@ -29,6 +29,7 @@ class PatientPart:
         )
         if shown == self._shown:
             return
+        hadChoice, chosen = shown[:2] == self._shown[:2] and bool(self._shown[2]), self.chosen()
         self._shown = shown
         first = _("The patient of '{case}'").format(case=known) if known else _("New to the project")
         same = _("The patient of '{name}' ({case})")
@@ -36,7 +37,8 @@ class PatientPart:
         fillChoices(self._box, [(first, ""), *rows])
         patient = _patientItem(volumeNode) if others else 0
         own = [caseOf(each, project) for each in others if patient and _patientItem(each) == patient]
-        selectChoice(self._box, own[0] if own else "")
+        isKept = hadChoice and chosen in ["", *(case for _name, case in shown[2])]
+        selectChoice(self._box, chosen if isKept else own[0] if own else "")
         self._box.enabled = volumeNode is not None and not known
 
     def chosen(self) -> str:

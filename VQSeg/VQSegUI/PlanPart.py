@@ -137,7 +137,7 @@ class PlanPart:
         wish = {**self._wish(), **wish, **annotatorParams()}
         reply = self._engine.request("runs/start", wish)
         reply.succeeded.connect(lambda answer: self._onStarted(wish["project"], answer))
-        reply.failed.connect(self._onFailed)
+        reply.failed.connect(self._onNotStarted)
 
     def _onStarted(self, path: str, answer: Dict[str, Any]) -> None:
         self._isStarting = False
@@ -147,6 +147,10 @@ class PlanPart:
         going = _("The run goes on in the background, also when Slicer is closed.")
         self._say(" ".join([going, *answer.get("notes", [])]))
         self._watch.follow(answer["run"])
+
+    def _onNotStarted(self, problem: Problem) -> None:
+        self._onFailed(problem)
+        self._watch.look()  # perhaps because a run that somebody else started is under way
 
     def _onFailed(self, problem: Problem) -> None:
         self._isStarting = False

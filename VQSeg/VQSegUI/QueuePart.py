@@ -23,6 +23,7 @@ class QueuePart:
     def __init__(self, ui: Any, logic: Any, store: Any, log: Any, slot: JobSlot, state: Any, proposals: Any) -> None:
         self._ui, self._logic, self._store, self._slot, self._state = ui, logic, store, slot, state
         self._proposals, self._nodeID, self._queuedID, self._isWhole = proposals, "", "", False
+        self._scanID = ""
         self._patient = PatientPart(ui)
         self._run = JobButton(ui.queueButton, ui.projectProgressBar, ui.projectStatusLabel, slot, log)
         ui.annotatorLineEdit.text = str(slicer.app.settings().value(ANNOTATOR_KEY) or "")
@@ -53,7 +54,7 @@ class QueuePart:
         if self._run.job is not None:
             self._run.cancel()
             return
-        self._isWhole = self._ui.wholeCheckBox.checked
+        self._isWhole, self._scanID = self._ui.wholeCheckBox.checked, self._drawnScanID()
         if self._proposal() is not None:
             self._proposals.acceptWaiting(self._onAccepted)
         else:
@@ -62,6 +63,8 @@ class QueuePart:
     def _onAccepted(self, problem: Optional[Problem]) -> None:
         if problem is not None:
             self._run.showProblem(problem)
+        elif self._drawnScanID() != self._scanID:
+            self._run.showProblem(Problem(_("Another segmentation was chosen meanwhile, so nothing was queued.")))
         else:
             self._queue()
 
@@ -84,8 +87,7 @@ class QueuePart:
 
     def _updateButton(self) -> None:
         node, proposal = self._segmentation(), self._proposal()
-        drawn = node if node is not None else proposal
-        self._patient.show(referenceVolume(drawn) if drawn is not None else None, self._state.path)
+        self._patient.show(_node(self._drawnScanID()), self._state.path)
         missing = ""
         if not self._state.isOpen():
             missing = _("Open a project first.")
@@ -107,6 +109,12 @@ class QueuePart:
                 case=known
             )
         return _("Accept the proposal, if one waits, and store scan and labels in the project.")
+
+    def _drawnScanID(self) -> str:
+        """Return the scan that would be stored, empty when there is none."""
+        node = self._segmentation() or self._proposal()
+        scan = referenceVolume(node) if node is not None else None
+        return scan.GetID() if scan is not None else ""
 
     def _segmentation(self) -> Any:
         return _node(self._store.parameters.segmentationNodeID)
