@@ -29,15 +29,14 @@ class PatientPart:
         )
         if shown == self._shown:
             return
-        hadChoice, chosen = shown[:2] == self._shown[:2] and bool(self._shown[2]), self.chosen()
-        self._shown = shown
+        isSame, chosen, self._shown = shown[:2] == self._shown[:2], self.chosen(), shown
         first = _("The patient of '{case}'").format(case=known) if known else _("New to the project")
         same = _("The patient of '{name}' ({case})")
         rows = [(same.format(name=name, case=case), case) for name, case in shown[2]]
         fillChoices(self._box, [(first, ""), *rows])
         patient = _patientItem(volumeNode) if others else 0
         own = [caseOf(each, project) for each in others if patient and _patientItem(each) == patient]
-        isKept = hadChoice and chosen in ["", *(case for _name, case in shown[2])]
+        isKept = isSame and chosen in [case for _name, case in shown[2]]
         selectChoice(self._box, chosen if isKept else own[0] if own else "")
         self._box.enabled = volumeNode is not None and not known
 
