@@ -351,16 +351,18 @@ def test_the_next_scan_is_segmented_while_this_one_is_stored(
     opened.queueSelector.setCurrentNode(None)
     opened.wholeCheckBox.checked = True
     assert opened.segmentButton.enabled
+    opened.segment()
+    opened.inputSelector.setCurrentNode(make_volume(np.full((4, 6, 8), 800, np.int16), name="The one after"))
     proposal = opened.segment()
     assert opened.queueButton.text == "Cancel"  # the scan before is being stored still
 
-    assert referenceVolume(proposal) is another
-    # The engine holds the next scan now, and asks about the one before, which it must not have forgotten.
+    assert referenceVolume(proposal) is opened.inputSelector.currentNode()
+    # The engine holds the next scans now, and asks about the one before, which it must not have forgotten.
     wait_until(lambda: opened.projectStatusLabel.text.startswith("Stored as 'case-1', revision 2."))
     assert len(asked) == 1
     assert opened.wholeCheckBox.checked  # it was ticked for the next scan
-    assert opened.logText.toPlainText().count(" opened ") == 3  # none was sent twice
-    wait_until(lambda: held(opened, wait_until) == 1)
+    assert opened.logText.toPlainText().count(" opened ") == 4  # none was sent twice
+    wait_until(lambda: held(opened, wait_until) == 2)
 
 
 def test_a_ranking_makes_way_for_segment(open_project: Any, make_volume: Any, wait_until: Any) -> None:
@@ -389,7 +391,7 @@ def test_a_case_is_opened_while_a_scan_is_segmented(open_project: Any, make_volu
     opened.wait_for_end()
 
     assert referenceVolume(slicer.mrmlScene.GetNodeByID(opened.parameters.proposalNodeID)) is scan
-    assert held(opened, wait_until) == 1
+    assert held(opened, wait_until) == 2
 
 
 def test_a_killed_engine_is_one_sentence_and_the_next_click_works(

@@ -86,7 +86,7 @@ class ScanTransfer:
         if self._received < len(self._scan.array):
             self._sendSlab()
             return
-        self._forget(self._held.replace(self._scan, self._volume))
+        self._forget(self._held.keep(self._scan, self._volume))
         self._finish(self._volume)
 
     def _finish(self, volume: Any) -> None:
