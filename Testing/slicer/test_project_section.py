@@ -411,6 +411,21 @@ def test_a_killed_engine_is_one_sentence_and_the_next_click_works(
     assert queue(opened, wait_until).startswith("Stored as 'case-1', revision 1.")
 
 
+def test_a_case_is_stored_although_slicer_quits(open_project: Any, make_volume: Any, wait_until: Any) -> None:
+    volume = make_volume()
+    opened = open_project(volume, "/projects/busy")
+    opened.segment()
+    opened.wholeCheckBox.checked = True
+    start_queue(opened, wait_until)
+    wait_until(lambda: opened.projectStatusLabel.text == "Writing the case")
+
+    opened.engine.stopNow()  # as when Slicer is about to quit: no event loop runs any more
+
+    assert opened.projectStatusLabel.text.startswith("Stored as 'case-1'")
+    assert caseOf(volume, "/projects/busy") == "case-1"
+    assert opened.engine.state == "stopped"
+
+
 def test_a_scene_that_is_closed_meanwhile_loses_nothing(open_project: Any, make_volume: Any, wait_until: Any) -> None:
     opened = open_project(make_volume(), "/projects/busy")
     opened.segment()
