@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from VQSegLib.export.layout import (
-    BeforeCase,
-    class_values,
-    new_folder,
-    values_note,
-    write_json,
-    write_sides,
-)
+from VQSegLib.export.layout import class_values, values_note, write_json, write_sides
+from VQSegLib.export.new_output import new_folder
 from VQSegLib.export.results import ExportReport
-from VQSegLib.export.selection import ExportSelection, select_labeled
+from VQSegLib.export.selection import BeforeCase, ExportSelection, select_labeled
 from VQSegLib.project.folder import Project
 
 
@@ -30,7 +24,7 @@ def export_decathlon(
         project: Project.
         output: Folder to make.
         case_ids: Only these cases; None for all labeled ones.
-        before_case: See :data:`~VQSegLib.export.layout.BeforeCase`.
+        before_case: See :data:`~VQSegLib.export.selection.BeforeCase`.
 
     Raises:
         ProjectError: Nothing is to be exported, or it cannot be written.

@@ -7,16 +7,10 @@ from collections.abc import Collection
 from pathlib import Path
 
 from VQSegLib.errors import ProjectError
-from VQSegLib.export.layout import (
-    BeforeCase,
-    class_values,
-    new_folder,
-    values_note,
-    write_json,
-    write_sides,
-)
+from VQSegLib.export.layout import class_values, values_note, write_json, write_sides
+from VQSegLib.export.new_output import new_folder
 from VQSegLib.export.results import ExportReport
-from VQSegLib.export.selection import select_labeled
+from VQSegLib.export.selection import BeforeCase, select_labeled
 from VQSegLib.project.cases import CaseRecord
 from VQSegLib.project.folder import Project
 
@@ -35,7 +29,7 @@ def export_nnunet(
         project: Project.
         output: Folder to make, named as nnU-Net wants it: ``Dataset123_Name``.
         case_ids: Only these cases; None for all labeled ones.
-        before_case: See :data:`~VQSegLib.export.layout.BeforeCase`.
+        before_case: See :data:`~VQSegLib.export.selection.BeforeCase`.
 
     Raises:
         ProjectError: The name does not fit, nothing is to be exported, or it cannot be written.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,9 @@ from VQSegLib.errors import ProjectError
 from VQSegLib.export.results import ExportReport
 from VQSegLib.project.cases import CaseRecord, CaseState, Split
 from VQSegLib.project.folder import Project
+
+BeforeCase = Callable[[int, str], None]
+"""Called with the number of cases done and the case that comes next; what it raises ends the export."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +34,14 @@ class ExportSelection:
         """All cases that are exported."""
         return self.train + self.test
 
-    def report(self, output: Path, notes: Iterable[str] = ()) -> ExportReport:
-        """Return what an export of these cases answers.
+    def announced(self, before_case: BeforeCase) -> Iterator[CaseRecord]:
+        """Yield all cases, calling ``before_case`` before each."""
+        for number, record in enumerate(self.all):
+            before_case(number, record.case_id)
+            yield record
 
-        Args:
-            output: Where they were written.
-            notes: What to know, one sentence each.
-        """
+    def report(self, output: Path, notes: Sequence[str] = ()) -> ExportReport:
+        """Return the answer of an export that wrote all of these cases to ``output``."""
         return ExportReport(
             output=str(output),
             train=tuple(record.case_id for record in self.train),
