@@ -10,11 +10,15 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from VQSegLib.labels import Label, LabelTable
+
+if TYPE_CHECKING:
+    from VQSegLib.project.folder import Project
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -47,6 +51,27 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_labels: LabelTable
     path = tmp_path_factory.mktemp("tiny model") / "tiny.safetensors"
     save_checkpoint(path, build_network(network), card)
     return path
+
+
+@pytest.fixture
+def project(tmp_path: Path, tiny_labels: LabelTable, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """Project with one labeled case and a model in use, on a machine of its own; the process of a run stands still."""
+    import psutil
+
+    from VQSegLib.project.folder import Project
+    from VQSegLib.runs import start as start_module
+    from VQSegLib.volume import Volume
+
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "own machine"))
+    monkeypatch.setattr(start_module, "start_detached", lambda *_: psutil.Process())
+    made = Project.create(tmp_path / "Projekt", tiny_labels)
+    image = Volume(np.random.default_rng(0).integers(-1000, 1000, (4, 24, 32), dtype=np.int16), np.eye(4))
+    label = np.zeros((4, 24, 32), np.uint8)
+    label[:, 4:9, 4:9] = 2
+    made.add_case(image, image.with_array(label))
+    made.models.promote(made.models.add(tiny_model), rule="test")
+    return made
 
 
 @pytest.fixture

@@ -5,36 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import psutil
 import pytest
 
-from VQSegLib.labels import LabelTable
 from VQSegLib.project.folder import Project
-from VQSegLib.runs import start as start_module
 from VQSegLib.runs.folder import find_run
 from VQSegLib.service import Service
 from VQSegLib.training.events import EventLog
-from VQSegLib.volume import Volume
 from VQSegLib.wire import Failure, Request, Result
 from VQSegLib.worker.job import Job
 from VQSegLib.worker.run_requests import RunRequests
 
 SETTINGS = ["data.patch_size=[16,16]", "max_steps=90"]
-
-
-@pytest.fixture
-def project(tmp_path: Path, tiny_labels: LabelTable, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
-        monkeypatch.setenv(name, str(tmp_path / "own machine"))
-    monkeypatch.setattr(start_module, "start_detached", lambda *_: psutil.Process())
-    made = Project.create(tmp_path / "Projekt", tiny_labels)
-    image = Volume(np.random.default_rng(0).integers(-1000, 1000, (4, 24, 32), dtype=np.int16), np.eye(4))
-    label = np.zeros((4, 24, 32), np.uint8)
-    label[:, 4:9, 4:9] = 2
-    made.add_case(image, image.with_array(label))
-    made.models.promote(made.models.add(tiny_model), rule="test")
-    return made
 
 
 @pytest.fixture
@@ -73,6 +54,9 @@ def test_a_run_is_planned_started_watched_and_stopped(ask: Any, project: Project
     assert [event["step"] for event in shown["events"]] == [2, 3]
     assert (shown["first_event"], shown["next_event"], shown["run"]["state"]) == (1, 3, "running")
     assert ask("runs/show", run="latest", first_event=3)["events"] == []
+    (run.path / "log.txt").write_text("one\ntwo\nthree\n", encoding="utf-8")
+    assert ask("runs/show", run="latest", log_lines=2)["log"] == ["two", "three"]
+    assert "log" not in shown
     EventLog(run.path, 1)
     again = ask("runs/show", run="latest", first_event=3)
     assert (again["first_event"], [event["step"] for event in again["events"]]) == (0, [1])

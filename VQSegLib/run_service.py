@@ -102,6 +102,17 @@ class RunService(ProjectService):
         events, following = run.events(first_event)
         return run.summarize(), events, following
 
+    def read_run_log(self, path: Path, run_id: str, count: int) -> list[str]:
+        """Return the last lines that the process of a run wrote, at most ``count``.
+
+        Raises:
+            ProjectError: There is no such run, or its log cannot be read.
+        """
+        from VQSegLib.runs.documents import LOG_FILE
+        from VQSegLib.runs.log import read_last_lines
+
+        return read_last_lines(self._find_run(path, run_id).path / LOG_FILE, count)
+
     def watch_run(
         self, path: Path, run_id: str, cancelled: Callable[[], bool] = never
     ) -> Iterator[tuple[RunSummary, list[dict[str, Any]]]]:

@@ -4,36 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import psutil
 import pytest
 
-from VQSegLib.labels import LabelTable
 from VQSegLib.project.folder import Project
-from VQSegLib.runs import start as start_module
 from VQSegLib.runs.documents import RunResult, RunState
 from VQSegLib.runs.folder import RunFolder, find_run
 from VQSegLib.training.events import EventLog
-from VQSegLib.volume import Volume
 
 SETTINGS = ("--set", "data.patch_size=[16,16]", "--set", "max_steps=90")
-
-
-@pytest.fixture
-def project(tmp_path: Path, tiny_labels: LabelTable, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
-        monkeypatch.setenv(name, str(tmp_path / "own machine"))
-    monkeypatch.setattr(start_module, "start_detached", lambda *_: psutil.Process())
-    made = Project.create(tmp_path / "Projekt", tiny_labels)
-    image = Volume(np.random.default_rng(0).integers(-1000, 1000, (4, 24, 32), dtype=np.int16), np.eye(4))
-    label = np.zeros((4, 24, 32), np.uint8)
-    label[:, 4:9, 4:9] = 2
-    made.add_case(image, image.with_array(label))
-    made.models.promote(made.models.add(tiny_model), rule="test")
-    return made
 
 
 @pytest.fixture

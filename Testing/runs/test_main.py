@@ -59,7 +59,7 @@ def do(project: Project, folder: RunFolder) -> RunState:
 
 
 def test_a_finished_run_leaves_a_model_whose_card_names_its_parent(
-    project: Project, begun: RunFolder, parent: Path
+    project: Project, begun: RunFolder, parent: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert do(project, begun) == RunState.FINISHED
     result = begun.result
@@ -73,6 +73,11 @@ def test_a_finished_run_leaves_a_model_whose_card_names_its_parent(
     assert card.name.startswith("weak, fine-tuned 20")
     assert card.training is not None
     assert card.training.command == "vqseg runs start --preset standard"
+    written = [line.partition(" INFO ")[2] for line in capsys.readouterr().err.splitlines()]
+    assert written[0] == "Method 'vqseg' from weak; 2 labeled, 1 unlabeled, 0 held-out scans."
+    assert written.index("Preparing the scans") < written.index("Training") < len(written) - 1
+    assert any(line.startswith("Step 4 of 4: loss ") for line in written)
+    assert written[-1] == result.sentence
     assert {one.labels[-1].sha256 for one in project.cases() if one.is_labeled} == set(card.training.label_sha256)
 
 

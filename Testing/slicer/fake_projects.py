@@ -132,6 +132,8 @@ class FakeProjects:
         revision = (project["cases"][case_id]["summary"]["revision"] or 0) + 1 if case_id in project["cases"] else 1
         case = make_case(case_id, revision=revision, reviewed=asked["reviewed_slices_k"], slices=len(array))
         case.update(image=array, labels=[{**label, "value": label.get("value", 0)} for label in asked["labels"]])
+        if asked["same_patient_as"]:
+            case["summary"]["patient_id"] = project["cases"][asked["same_patient_as"]]["summary"]["patient_id"]
         case["asked"] = {key: value for key, value in asked.items() if key != "labels"}
         project["cases"][case_id] = case
         return Result(request.id, {"case": case["summary"], "confirm": None, "sentence": TRAINING})

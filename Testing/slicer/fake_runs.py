@@ -2,7 +2,7 @@
 
 A run does ten steps per ``runs/show``; the file named by the environment variable FAKE_RUNS, if any, keeps runs and
 models from one worker to the next, as a project folder does. Options: ``--worse`` and ``--undecided`` are what the rule
-says about every new model, ``--no-labels`` has no labelled case, ``--frozen`` runs do not move, ``--long``
+says about every new model, ``--no-labels`` has no labeled case, ``--frozen`` runs do not move, ``--long``
 ones have told of 2,000 steps when they are first asked about, four times as much as the longest preset does.
 """
 
@@ -65,7 +65,7 @@ class FakeRuns:
             self.measured = True
         problem = ""
         if "--no-labels" in self.options:
-            problem = "The project has no labelled case; correct a scan and queue it first."
+            problem = "The project has no labeled case; correct a scan and queue it first."
         elif params.get("settings") == ["nonsense=1"]:
             problem = "There is no setting 'nonsense'; see the list of settings."
         elif params.get("parent") == "fake":
@@ -83,6 +83,7 @@ class FakeRuns:
 
     def runs_start(self, request: Request) -> Any:
         """Begin a run."""
+        self.recall()
         params, number = request.params, len(self.state["runs"]) + 1
         if any(run["state"] == "running" for run in self.state["runs"]):
             return Failure(request.id, USER_ERROR, "A run is under way in this project; wait for it or pause it.")
@@ -113,6 +114,9 @@ class FakeRuns:
         first = first if first <= len(events) else 0
         self.keep()
         answer = {"run": run, "events": events[first:], "first_event": first, "next_event": len(events)}
+        if "log_lines" in request.params:
+            lines = [f"Step {event['step']}" for event in events if event["event"] == "step"]
+            answer["log"] = ["Preparing the scans", *lines][-request.params["log_lines"] :]
         return Result(request.id, answer)
 
     def runs_stop(self, request: Request) -> Any:

@@ -149,6 +149,10 @@ class Worker(FakeProjects, FakeRuns):
         del self.volumes[request.params["volume"]]
         return Result(request.id, {})
 
+    def volumes_count(self, request: Request) -> Result:
+        """Say how many scans are held; for tests only."""
+        return Result(request.id, {"count": len(self.volumes)})
+
     def work(self, request: Request) -> None:
         """Answer a long request, after some progress."""
         print("segmenting for Doe^Jane in /home/doe/scans/ct.nii", file=sys.stderr, flush=True)

@@ -158,7 +158,7 @@ def test_the_example_of_the_readme_runs(
     make_volume(name="CT")
     readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
     example = next(part for part in readme.split("```python\n")[1:] if "VQSegLogic" in part).partition("```")[0]
-    for old, new in (("vqseg-openkbp-headneck", "fake"), ("/data/labelled", str(tmp_path)), ("[40, 41]", "[4, 5]")):
+    for old, new in (("vqseg-openkbp-headneck", "fake"), ("/data/labeled", str(tmp_path)), ("[40, 41]", "[4, 5]")):
         assert old in example
         example = example.replace(old, new)
     made: dict[str, Any] = {"slicer": slicer}

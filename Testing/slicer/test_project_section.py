@@ -12,7 +12,7 @@ import pytest
 import qt
 import slicer
 
-from VQSegUI.CaseNodes import caseOf, projectValue
+from VQSegUI.CaseNodes import caseOf, projectValue, rememberCase
 from VQSegUI.Parameters import parameterNode
 from VQSegUI.ProjectState import PROJECT_KEY
 from VQSegUI.Proposal import segmentIDs
@@ -76,6 +76,14 @@ def cases(opened: Any, wait_until: Any) -> list[dict[str, Any]]:
     )
     wait_until(lambda: found)
     return list(found[0])
+
+
+def held(opened: Any, wait_until: Any) -> int:
+    """Return how many scans the worker holds."""
+    found: list[Any] = []
+    opened.engine.request("volumes/count").succeeded.connect(lambda answer: found.append(answer["count"]))
+    wait_until(lambda: found)
+    return int(found[0])
 
 
 def list_cases(opened: Any, wait_until: Any, rows: int) -> None:
@@ -185,6 +193,62 @@ def test_nothing_is_queued_that_nobody_reviewed(open_project: Any, make_volume: 
     assert opened.queueSelector.currentNode().GetSegmentation().GetNumberOfSegments() == 2
 
 
+def test_two_scans_of_a_patient_stay_one_patient(open_project: Any, make_volume: Any, wait_until: Any) -> None:
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    patients = [hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), name) for name in ("Doe", "Roe")]
+    opened = open_project()
+    said = []
+    for number, patient in enumerate((patients[0], patients[0], patients[1])):
+        volume = make_volume(np.full((4, 6, 8), 900 + number, np.int16), name=f"CT {number}")
+        hierarchy.CreateItem(hierarchy.CreateStudyItem(patient, "Study"), volume)
+        opened.inputSelector.setCurrentNode(volume)
+        wait_until(lambda: opened.segmentButton.enabled)
+        opened.segment()
+        said.append(opened.patientComboBox.currentText)
+        opened.wholeCheckBox.checked = True
+        queue(opened, wait_until)
+        assert not opened.patientComboBox.enabled  # it is a case now, of whom it is
+
+    assert said == ["New to the project", "The patient of 'CT 0' (case-1)", "New to the project"]
+    assert opened.patientComboBox.currentText == "The patient of 'case-3'"
+    assert [case["patient_id"] for case in cases(opened, wait_until)] == ["patient-1", "patient-1", "patient-3"]
+
+
+def test_a_person_may_say_whose_scan_it_is(open_project: Any, make_volume: Any, wait_until: Any) -> None:
+    opened = open_project(make_volume())
+    opened.segment()
+    opened.wholeCheckBox.checked = True
+    queue(opened, wait_until)
+    opened.inputSelector.setCurrentNode(make_volume(np.full((4, 6, 8), 900, np.int16), name="Later CT"))
+    opened.segment()
+    assert opened.patientComboBox.currentText == "New to the project"
+    opened.patientComboBox.setCurrentIndex(opened.patientComboBox.findData("case-1"))
+    list_cases(opened, wait_until, 1)
+    rememberCase(make_volume(name="Opened meanwhile"), PROJECT, "case-9")
+    opened.refreshProjectButton.click()
+    wait_until(lambda: opened.patientComboBox.findData("case-9") >= 0)
+    opened.wholeCheckBox.checked = True
+    queue(opened, wait_until)
+
+    assert [case["patient_id"] for case in cases(opened, wait_until)] == ["patient-1", "patient-1"]
+
+
+def test_another_segmentation_chosen_while_the_proposal_is_accepted_is_not_queued(
+    open_project: Any, make_volume: Any, wait_until: Any
+) -> None:
+    opened = open_project(make_volume())
+    opened.segment()
+    other = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Other")
+    other.SetReferenceImageGeometryParameterFromVolumeNode(make_volume(name="Next patient"))
+    opened.wholeCheckBox.checked = True
+    start_queue(opened, wait_until)
+    opened.queueSelector.setCurrentNode(other)
+    wait_until(lambda: opened.projectStatusLabel.text)
+
+    assert opened.projectStatusLabel.text == "Another segmentation was chosen meanwhile, so nothing was queued."
+    assert cases(opened, wait_until) == []
+
+
 def test_a_tick_holds_for_one_segmentation_only(open_project: Any, make_volume: Any) -> None:
     opened = open_project(make_volume())
     opened.wholeCheckBox.checked = True
@@ -260,13 +324,74 @@ def test_queueing_is_cancelled(open_project: Any, make_volume: Any, wait_until: 
     opened.wholeCheckBox.checked = True
     start_queue(opened, wait_until)
     wait_until(lambda: opened.projectStatusLabel.text == "Writing the case")
-    assert not opened.segmentButton.enabled
 
     opened.queueButton.click()
     wait_until(lambda: "Stopped as asked" in opened.projectStatusLabel.text)
 
     assert cases(opened, wait_until) == []
+
+
+def test_the_next_scan_is_segmented_while_this_one_is_stored(
+    open_project: Any, make_volume: Any, wait_until: Any, answers: Any
+) -> None:
+    opened = open_project(make_volume(), "/projects/busy")
+    opened.segment()
+    opened.wholeCheckBox.checked = True
+    queue(opened, wait_until)
+    opened.inputSelector.setCurrentNode(make_volume(name="The same scan from its file"))
+    opened.queueSelector.setCurrentNode(None)
+    opened.segment()
+    opened.wholeCheckBox.checked = True
+    asked = answers(True)
+    start_queue(opened, wait_until)
+    wait_until(lambda: opened.projectStatusLabel.text == "Writing the case")
+
+    another = make_volume(np.full((4, 6, 8), 900, np.int16), name="Next patient")
+    opened.inputSelector.setCurrentNode(another)
+    opened.queueSelector.setCurrentNode(None)
+    opened.wholeCheckBox.checked = True
     assert opened.segmentButton.enabled
+    opened.segment()
+    opened.inputSelector.setCurrentNode(make_volume(np.full((4, 6, 8), 800, np.int16), name="The one after"))
+    proposal = opened.segment()
+    assert opened.queueButton.text == "Cancel"  # the scan before is being stored still
+
+    assert referenceVolume(proposal) is opened.inputSelector.currentNode()
+    # The engine holds the next scans now, and asks about the one before, which it must not have forgotten.
+    wait_until(lambda: opened.projectStatusLabel.text.startswith("Stored as 'case-1', revision 2."))
+    assert len(asked) == 1
+    assert opened.wholeCheckBox.checked  # it was ticked for the next scan
+    assert opened.logText.toPlainText().count(" opened ") == 4  # none was sent twice
+    wait_until(lambda: held(opened, wait_until) == 2)
+
+
+def test_a_ranking_makes_way_for_segment(open_project: Any, make_volume: Any, wait_until: Any) -> None:
+    opened = open_project(make_volume(), "/projects/full busy")
+    wait_until(lambda: opened.nextScansButton.enabled)
+    opened.nextScansButton.click()
+    wait_until(lambda: opened.nextScansStatusLabel.text == "Writing the case")
+    assert opened.segmentButton.enabled
+
+    assert opened.segment() is not None
+    wait_until(lambda: "made way" in opened.nextScansStatusLabel.text)
+    opened.nextScansButton.click()
+    wait_until(lambda: opened.nextScansTable.rowCount == 1)
+
+
+def test_a_case_is_opened_while_a_scan_is_segmented(open_project: Any, make_volume: Any, wait_until: Any) -> None:
+    scan = make_volume()
+    opened = open_project(scan, "/projects/full", "--slow")
+    list_cases(opened, wait_until, 3)
+    opened.casesTable.selectRow(2)
+    opened.segmentButton.click()
+    wait_until(lambda: opened.statusLabel.text.startswith("Segmenting"))
+    opened.openCaseButton.click()
+    wait_until(lambda: "Opened 'case-1'" in opened.projectStatusLabel.text)
+    assert opened.segmentButton.text == "Cancel"
+    opened.wait_for_end()
+
+    assert referenceVolume(slicer.mrmlScene.GetNodeByID(opened.parameters.proposalNodeID)) is scan
+    assert held(opened, wait_until) == 2
 
 
 def test_a_killed_engine_is_one_sentence_and_the_next_click_works(
@@ -280,9 +405,25 @@ def test_a_killed_engine_is_one_sentence_and_the_next_click_works(
 
     kill(opened)
     wait_until(lambda: "The engine stopped unexpectedly" in opened.projectStatusLabel.text)
+    assert opened.projectStatusLabel.text.endswith("whether this one was stored; if not, queue it again.")
 
     opened.wholeCheckBox.checked = True
     assert queue(opened, wait_until).startswith("Stored as 'case-1', revision 1.")
+
+
+def test_a_case_is_stored_although_slicer_quits(open_project: Any, make_volume: Any, wait_until: Any) -> None:
+    volume = make_volume()
+    opened = open_project(volume, "/projects/busy")
+    opened.segment()
+    opened.wholeCheckBox.checked = True
+    start_queue(opened, wait_until)
+    wait_until(lambda: opened.projectStatusLabel.text == "Writing the case")
+
+    opened.engine.stopNow()  # as when Slicer is about to quit: no event loop runs any more
+
+    assert opened.projectStatusLabel.text.startswith("Stored as 'case-1'")
+    assert caseOf(volume, "/projects/busy") == "case-1"
+    assert opened.engine.state == "stopped"
 
 
 def test_a_scene_that_is_closed_meanwhile_loses_nothing(open_project: Any, make_volume: Any, wait_until: Any) -> None:
@@ -513,13 +654,37 @@ def test_a_proposal_of_another_scan_is_not_mixed_in(open_project: Any, make_volu
     opened = open_project(make_volume())
     opened.segment()
     opened.decide("acceptAllButton")
+    first = opened.queueSelector.currentNode()
     opened.inputSelector.setCurrentNode(make_volume(name="Next patient"))
-    opened.segment()
+    proposal = opened.segment()
+    assert opened.queueSelector.currentNode() is None
+    assert opened.queueButton.enabled
 
+    opened.queueSelector.setCurrentNode(first)
     assert not opened.queueButton.enabled
     assert "belongs to another scan" in opened.queueButton.toolTip
+    opened.acceptAllButton.click()
+    wait_until(lambda: "was drawn on another scan" in opened.proposalLabel.text)
+    assert segmentIDs(proposal) == ["Dense", "Airy"]
     opened.queueSelector.setCurrentNode(None)
     wait_until(lambda: opened.queueButton.enabled)
+
+
+def test_back_at_an_earlier_scan_its_own_segmentation_is_gone_on_with(open_project: Any, make_volume: Any) -> None:
+    scans = [make_volume(), make_volume(name="Next patient")]
+    opened, mine = open_project(scans[0]), []
+    for scan in scans:
+        opened.inputSelector.setCurrentNode(scan)
+        opened.segment()
+        opened.decide("acceptAllButton")
+        mine.append(opened.queueSelector.currentNode())
+    contours = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Clinical contours")
+    contours.SetReferenceImageGeometryParameterFromVolumeNode(scans[0])
+    opened.inputSelector.setCurrentNode(scans[0])
+    opened.segment()
+
+    assert [referenceVolume(node) for node in mine] == scans
+    assert opened.queueSelector.currentNode() is mine[0]
 
 
 def test_thousands_of_cases_do_not_block_the_window(open_project: Any, wait_until: Any, heartbeat: Any) -> None:

@@ -80,6 +80,37 @@ def test_a_queued_scan_lies_in_the_project_voxel_by_voxel_and_comes_back(
     assert reviewedSlices(again) == [1, 3]
 
 
+def test_changes_are_counted_although_the_next_scan_was_segmented_meanwhile(
+    logic: VQSegLogic, project: Project, make_volume: Any, tiny_model: Path, edit: Any
+) -> None:
+    ct, following = make_volume(noise(21)), make_volume(noise(22))
+    mine = logic.segment(ct, model=str(tiny_model), device="cpu", wait=True)
+    logic.segment(following, model=str(tiny_model), device="cpu", wait=True)
+    segment = mine.GetSegmentation().GetNthSegmentID(0)
+    edit(mine, segment, ct, np.ones((6, 24, 32), bool), erase=True)
+    case = logic.queue(mine, str(project.path), isWhole=True, confirm=lambda _question: True, wait=True)
+
+    edits = project.case(case["case_id"]).labels[0].edits
+    assert edits is not None
+    assert edits.voxels > 0
+
+
+def test_scans_of_one_patient_are_kept_together(
+    logic: VQSegLogic, project: Project, make_volume: Any, edit: Any
+) -> None:
+    path, ids = str(project.path), []
+    for seed, earlier in ((11, 0), (12, 1), (13, 0)):
+        ct = make_volume(noise(seed))
+        mine, box = createProposal(ct), np.zeros((6, 24, 32), bool)
+        box[2, 3:6, 3:6] = True
+        edit(mine, mine.GetSegmentation().AddEmptySegment("Cord", "Cord"), ct, box)
+        same = ids[0] if earlier else ""
+        ids.append(logic.queue(mine, path, isWhole=True, samePatientAs=same, wait=True)["case_id"])
+
+    first, second, third = (project.case(each).patient_id for each in ids)
+    assert first == second != third
+
+
 def test_values_stay_when_segments_are_renamed_reordered_deleted_and_drawn_again(
     logic: VQSegLogic, project: Project, make_volume: Any, edit: Any
 ) -> None:

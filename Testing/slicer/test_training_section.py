@@ -78,7 +78,7 @@ def layout() -> int:
 def test_what_a_run_would_use_is_said_before_it_starts(open_project: Any) -> None:
     opened = open_project()
 
-    for words in ("8 labelled", "12 unlabelled", "2 labelled scans are held out", "Method: vqseg"):
+    for words in ("8 labeled", "12 unlabeled", "2 labeled scans are held out", "Method: vqseg"):
         assert words in opened.planLabel.text
     assert opened.parentComboBox.currentText == "Model in use (weak)"
     assert opened.presetComboBox.currentText == "Standard: 1000 steps"
@@ -100,7 +100,7 @@ def test_the_time_is_measured_on_request(open_project: Any, wait_until: Any) -> 
 @pytest.mark.parametrize(
     ("options", "settings", "parent", "sentence"),
     [
-        (["--no-labels"], "", "", "no labelled case"),
+        (["--no-labels"], "", "", "no labeled case"),
         ([], "nonsense=1", "", "no setting 'nonsense'"),
         ([], "", "fake", "knows other structures"),
     ],
@@ -173,6 +173,37 @@ def test_the_run_is_described_in_words_and_each_stage_is_logged_once(open_projec
     wait_until(lambda: opened.parentComboBox.currentText == "Model in use (weak 2)")
 
 
+def test_the_log_of_the_run_is_fetched_while_somebody_looks_at_it(open_project: Any, wait_until: Any) -> None:
+    opened = open_project()
+    start(opened, wait_until)
+    wait_until(lambda: opened.widget._watch.events.next >= 20)
+    assert opened.runLogText.toPlainText() == ""
+    assert opened.runLogText.readOnly
+    opened.runLogCollapsibleButton.collapsed = False
+    wait_until(lambda: "Step 60" in opened.runLogText.toPlainText())
+    assert opened.runLogText.toPlainText().startswith("Preparing the scans\nStep 1\n")
+    bar = opened.runLogText.verticalScrollBar()
+    assert bar.value == bar.maximum > 0
+    bar.value = 3
+    wait_until(lambda: opened.widget._watch.run["state"] == "finished")
+
+    assert opened.runLogText.toPlainText().endswith(f"Step {STEPS}")  # what it wrote last is seen, too
+    assert bar.value == 3  # who scrolled up stays there
+    opened.widget.project.close()
+    assert opened.runLogText.toPlainText() == ""
+
+
+def test_the_log_of_a_run_that_is_over_is_read_on_request_and_is_bounded(open_project: Any, wait_until: Any) -> None:
+    opened = open_project("--long")
+    start(opened, wait_until)
+    wait_until(lambda: opened.widget._watch.run["state"] == "finished")
+    opened.runLogCollapsibleButton.collapsed = False
+    wait_until(lambda: opened.runLogText.toPlainText())
+
+    lines = opened.runLogText.toPlainText().splitlines()
+    assert (len(lines), lines[-1]) == (200, f"Step {LONG_STEPS + STEPS}")
+
+
 def test_pause_and_resume_give_the_same_curve(open_project: Any, wait_until: Any) -> None:
     opened = open_project()
     start(opened, wait_until)
@@ -204,6 +235,20 @@ def test_repeated_events_replace_the_earlier_ones(open_project: Any, wait_until:
 
     assert curve("losses", "loss/total") == [1.0, 2.0, 30.0]
     assert watch.events.next == 3
+
+
+@pytest.mark.parametrize(
+    ("for_good", "words"), [(False, "The run pauses as soon as"), (True, "The run stops for good")]
+)
+def test_a_run_that_still_takes_a_step_says_what_will_be(
+    open_project: Any, wait_until: Any, for_good: bool, words: str
+) -> None:
+    opened = open_project("--frozen")
+    start(opened, wait_until)
+    part, run = opened.widget._training._run, opened.widget._watch.run
+    part._onAnswer({"run": run}, {"for_good": for_good})
+
+    assert opened.trainingStatusLabel.text.startswith(words)
 
 
 def test_stop_for_good_asks_first(open_project: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,6 +293,21 @@ def test_a_new_panel_finds_the_run_of_the_old_one(open_project: Any, wait_until:
     wait_until(lambda: second.widget._watch.run is not None)
     assert second.widget._watch.run["run_id"] == "run-1"
     wait_until(lambda: second.widget._watch.run["state"] == "finished")
+
+
+def test_a_run_that_another_slicer_started_is_found_when_start_is_refused(
+    open_project: Any, wait_until: Any, tmp_path: Path
+) -> None:
+    runs = str(tmp_path / "runs.json")
+    mine, theirs = (open_project("--frozen", FAKE_RUNS=runs) for _ in range(2))
+    wait_until(lambda: mine.startRunButton.enabled)
+    start(theirs, wait_until)
+    mine.startRunButton.click()
+    wait_until(lambda: mine.widget._watch.run is not None)
+
+    assert "A run is under way" in mine.trainingStatusLabel.text
+    assert mine.widget._watch.run["run_id"] == "run-1"
+    assert mine.pauseRunButton.isVisible()
 
 
 def test_of_several_runs_the_last_one_is_shown(open_project: Any, wait_until: Any, tmp_path: Path) -> None:

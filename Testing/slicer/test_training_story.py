@@ -92,7 +92,7 @@ def weak_model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Make a project of labelled and unlabelled pieces."""
+    """Make a project of labeled and unlabeled pieces."""
     made = Project.create(tmp_path / "Köpfe und Hälse", LABELS)
     for number in range(PATIENTS):
         made.add_case(*cut_scan(number))
@@ -218,7 +218,7 @@ def test_corrected_scans_make_a_better_model_that_segment_uses(
     # A run starts, its curves move.
     first.settingsLineEdit.text = SETTINGS
     first.settingsLineEdit.editingFinished.emit()
-    wait_until(lambda: first.startRunButton.enabled and "9 labelled" in first.planLabel.text, 60)
+    wait_until(lambda: first.startRunButton.enabled and "9 labeled" in first.planLabel.text, 60)
     beat = heartbeat(lambda: f"{first.trainingStatusLabel.text} | {first.runLabel.text}")
     first.startRunButton.click()
     wait_until(lambda: first.widget._watch.run is not None, 60)
@@ -227,6 +227,8 @@ def test_corrected_scans_make_a_better_model_that_segment_uses(
     seen = plotted()
     wait_until(lambda: plotted() > seen, 60)
     wait_until(lambda: " left. " in first.runLabel.text and "Validation Dice" in first.runLabel.text, 60)
+    first.runLogCollapsibleButton.collapsed = False
+    wait_until(lambda: "INFO Training" in first.runLogText.toPlainText(), 60)
     picture(first.widget._training, "training")
     run_id, blocks = first.widget._watch.run["run_id"], [beat.longest()]
 

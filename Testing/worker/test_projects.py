@@ -228,6 +228,18 @@ def test_scans_are_added_while_a_long_request_runs(worker: BlockingClient, proje
     assert worker.wait(long)["labels"]
 
 
+def test_one_scan_does_not_wait_until_a_folder_was_added(worker: BlockingClient, project: str, tmp_path: Path) -> None:
+    (tmp_path / "scans").mkdir()
+    for seed in range(40):
+        save_volume(tmp_path / "scans" / f"{seed}.nii.gz", Volume(draw(40 + seed), np.array(AFFINE)))
+    many = worker.start("cases/add_scans", {"project": project, "paths": [str(tmp_path / "scans")]})
+    added = worker.request("cases/add", {"project": project, "volume": send(worker, draw(8))})
+    worker.request("cases/open", {"project": project, "case": added["case"]["case_id"]})
+    assert len(Project.open(Path(project)).cases()) < 41
+    assert len(worker.wait(many)["imported"]) == 40
+    assert len(Project.open(Path(project)).cases()) == 41
+
+
 def test_cancelled_addition_changes_nothing(worker: BlockingClient, project: str) -> None:
     rng = np.random.default_rng(0)
     volume = send(worker, rng.integers(-1000, 1000, (60, 256, 256), dtype=np.int16))

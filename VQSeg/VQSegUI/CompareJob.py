@@ -9,8 +9,9 @@ import slicer
 from slicer.i18n import tr as _
 
 from VQSegUI.Consent import maySendScans
+from VQSegUI.Job import Work
 from VQSegUI.Problem import Problem
-from VQSegUI.ScanJob import ScanRequest, Work
+from VQSegUI.ScanJob import ScanRequest
 from VQSegUI.SegmentJob import SegmentJob
 from VQSegUI.Signal import Signal
 

@@ -153,7 +153,7 @@ class CorrectPart:
         if self._export.job is not None:
             self._export.cancel()
             return
-        folder = qt.QFileDialog.getExistingDirectory(self._ui.exportButton, _("Folder for the labelled scan"))
+        folder = qt.QFileDialog.getExistingDirectory(self._ui.exportButton, _("Folder for the labeled scan"))
         if folder:
             self._toggle(self._export, lambda: self._logic.export(self._segmentation(), folder))
 

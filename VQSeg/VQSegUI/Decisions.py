@@ -17,6 +17,7 @@ from VQSegUI.Problem import Problem
 from VQSegUI.Proposal import segmentIDs
 from VQSegUI.ReviewMarks import Marks, readMarks, writeMarks
 from VQSegUI.SceneBridge import placeBeside
+from VQSegUI.SegmentBridge import referenceVolume
 from VQSegUI.Segments import STAMP_TAG, isLocked, labelName, readTag
 from VQSegUI.SliceStamps import DRAWN, Stamps, computeStamps, differingSlices, stampsFromText, stampsText
 
@@ -71,7 +72,8 @@ class Decisions:
         """Move segments of a proposal into a segmentation, one per step; yields the growing decision.
 
         Raises:
-            Problem: The target is the proposal, lies under another transform or holds no label maps; nothing moved.
+            Problem: The target is the proposal, belongs to another scan, lies under another transform or holds no label
+                maps; nothing moved.
                 Or a node was removed between steps; what is left stays in the proposal.
         """
         _checkTarget(proposalNode, targetNode)
@@ -137,6 +139,10 @@ def _checkTarget(proposalNode: Any, targetNode: Any) -> None:
     labelmaps = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
     if targetNode is proposalNode:
         raise Problem(_("A proposal cannot be accepted into itself; choose another segmentation, or a new one."))
+    scans = referenceVolume(proposalNode), referenceVolume(targetNode)
+    if None not in scans and scans[0] is not scans[1]:
+        sentence = _("'{name}' was drawn on another scan than the proposal; choose another segmentation, or a new one.")
+        raise Problem(sentence.format(name=name))
     if targetNode.GetTransformNodeID() != proposalNode.GetTransformNodeID():
         sentence = _("'{name}' lies under another transform than the proposal; choose another segmentation.")
         raise Problem(sentence.format(name=name))

@@ -17,6 +17,8 @@ from VQSegUI.Signal import Signal
 STOPPED, STARTING, READY, BROKEN = "stopped", "starting", "ready", "broken"
 START_MILLISECONDS = 120_000
 CANCEL_MILLISECONDS = 5_000
+STORING, STORE_MILLISECONDS = "cases/add", 20_000
+"""What is waited for, and how long, when Slicer quits: it was accepted, and nobody would notice that it is missing."""
 
 
 class Cancelled(Problem):
@@ -31,12 +33,14 @@ class Reply:
     """What will come of a request; exactly one of ``succeeded`` and ``failed`` is emitted.
 
     Attributes:
+        method: What was asked for.
         succeeded: Emitted with the result.
         failed: Emitted with a `Problem`; a `Cancelled` or `EngineDied` where that was the reason.
         progressed: Emitted with the fraction done (0..1), the stage in words, and the seconds left or None.
     """
 
-    def __init__(self, cancel: Callable[[Reply], None]) -> None:
+    def __init__(self, method: str, cancel: Callable[[Reply], None]) -> None:
+        self.method = method
         self.succeeded, self.failed, self.progressed = Signal(), Signal(), Signal()
         self._cancel = cancel
 
@@ -85,7 +89,7 @@ class Engine:
         self._process.ended.connect(self._onEnded)
         self._setState(STARTING)
         self._startTimer.start()
-        hello = self._newReply()
+        hello = self._newReply("initialize")
         hello.succeeded.connect(self._onInitialized)
         hello.failed.connect(self._onRefused)
         self._process.start()
@@ -94,7 +98,7 @@ class Engine:
 
     def request(self, method: str, params: Optional[Dict[str, Any]] = None) -> Reply:
         """Ask the worker, which is started when it does not run; the answer comes as a signal of the reply."""
-        reply = self._newReply()
+        reply = self._newReply(method)
         message = Request(self._lastID, method, params or {})
         if self.state == READY:
             self._process.send(message)
@@ -122,7 +126,9 @@ class Engine:
         self._end(lambda process: process.stop())
 
     def stopNow(self) -> None:
-        """End the worker before returning: Slicer quits."""
+        """End the worker before returning: Slicer quits. A case that is being stored is stored first."""
+        if self.state == READY:
+            self._process.listenWhile(self._isStoring, STORE_MILLISECONDS)
         self._end(lambda process: process.stopNow())
 
     def _end(self, stop: Callable[[Any], None]) -> None:
@@ -136,10 +142,13 @@ class Engine:
         if process is not None:
             stop(process)
 
-    def _newReply(self) -> Reply:
+    def _newReply(self, method: str) -> Reply:
         self._lastID += 1
-        reply = self._replies[self._lastID] = Reply(self._onCancel)
+        reply = self._replies[self._lastID] = Reply(method, self._onCancel)
         return reply
+
+    def _isStoring(self) -> bool:
+        return any(reply.method == STORING for reply in self._replies.values())
 
     def _onInitialized(self, result: Dict[str, Any]) -> None:
         self.information = result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional, Set
+from typing import Any, Callable, List, Optional, Set
 
 import qt
 from slicer.i18n import tr as _
@@ -15,7 +15,7 @@ from VQSegUI.Problem import Problem
 from VQSegUI.Signal import Signal
 
 KEPT_LOG_CHARACTERS = 20_000
-QUIT_MILLISECONDS = 1500
+QUIT_MILLISECONDS, LISTEN_MILLISECONDS = 1500, 50
 PIECE_BYTES = 4_000_000
 
 _alive: Set[EngineProcess] = set()
@@ -77,6 +77,13 @@ class EngineProcess:
         if not self._process.waitForFinished(QUIT_MILLISECONDS):
             self.kill()
             self._process.waitForFinished(QUIT_MILLISECONDS)
+
+    def listenWhile(self, isWanted: Callable[[], bool], milliseconds: int) -> None:
+        """Take messages without an event loop for as long as something is wanted, and at most for a time."""
+        clock = qt.QElapsedTimer()
+        clock.start()
+        while isWanted() and self._isRunning() and clock.elapsed() < milliseconds:
+            self._process.waitForReadyRead(LISTEN_MILLISECONDS)
 
     def kill(self) -> None:
         """End a worker that no longer listens."""

@@ -1,4 +1,4 @@
-"""Export of a labelled scan: image, label map and label table in a folder that appears whole or not at all."""
+"""Export of a labeled scan: image, label map and label table in a folder that appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from slicer.i18n import tr as _
 
 from VQSegUI import LabelTable, SceneBridge
 from VQSegUI.Engine import Cancelled
+from VQSegUI.Job import Work
 from VQSegUI.NiftiFile import DATATYPES, writeNifti
 from VQSegUI.Problem import Problem
-from VQSegUI.ScanJob import Work
 from VQSegUI.SegmentBridge import referenceVolume, segmentParts
 from VQSegUI.Signal import Signal
 from VQSegUI.Steps import Steps

@@ -16,16 +16,27 @@ class JobSlot:
 
     Attributes:
         changed: Emitted without values when work begins or ends.
-        job: What runs, or None.
     """
 
     def __init__(self) -> None:
         self.changed = Signal()
-        self.job: Any = None
+        self._owner: Optional[JobButton] = None
 
-    def put(self, job: Any) -> None:
-        """Work begins, or with None it is over."""
-        self.job = job
+    def isTaken(self) -> bool:
+        """Return whether work runs that other work has to wait for."""
+        return self._owner is not None and not self._owner.givesWay
+
+    def begin(self, owner: JobButton) -> None:
+        """Work of a button begins; what gives way to it ends."""
+        before, self._owner = self._owner, owner
+        if before is not None:
+            before.giveWay()
+        self.changed.emit()
+
+    def end(self, owner: JobButton) -> None:
+        """Work of a button is over."""
+        if self._owner is owner:
+            self._owner = None
         self.changed.emit()
 
 
@@ -35,12 +46,16 @@ class JobButton:
     Attributes:
         job: The work that this button started and that runs, or None.
         done: Emitted with the job and what it made; the status line is empty then.
+        givesWay: Whether its work ends when other work of the slot is started, instead of keeping it waiting.
     """
 
-    def __init__(self, button: Any, progressBar: Any, statusLabel: Any, slot: JobSlot, log: Any) -> None:
+    def __init__(
+        self, button: Any, progressBar: Any, statusLabel: Any, slot: JobSlot, log: Any, givesWay: bool = False
+    ) -> None:
         """Take charge of a button; what to start when it is clicked, and when it may be, is the section's business."""
         self.done = Signal()
         self.job: Any = None
+        self.givesWay, self._hasGivenWay = givesWay, False
         self._button, self._progressBar, self._statusLabel = button, progressBar, statusLabel
         self._slot, self._log = slot, log
         self._text = button.text
@@ -48,12 +63,17 @@ class JobButton:
 
     def follow(self, job: Any) -> None:
         """Report about work that was just started."""
-        self.job = job
+        self.job, self._hasGivenWay = job, False
         job.progressed.connect(self._onProgress)
         job.finished.connect(self._onFinished)
         job.failed.connect(self._onFailed)
         self._onProgress(0.0, _("Starting"), None)
-        self._slot.put(job)
+        self._slot.begin(self)
+
+    def giveWay(self) -> None:
+        """Stop because other work was started."""
+        self._hasGivenWay = True
+        self.cancel()
 
     def cancel(self) -> None:
         """Stop the work, if any."""
@@ -63,7 +83,7 @@ class JobButton:
 
     def update(self, missing: str, toolTip: str) -> None:
         """Let the button be clicked unless something is missing, which the tool tip says then."""
-        isBusy = self._slot.job is not None and self.job is None
+        isBusy = self._slot.isTaken() and self.job is None
         reason = _("Wait until the other work is done, or cancel it.") if isBusy else missing
         self._button.text = _("Cancel") if self.job is not None else self._text
         self._button.enabled = self.job is not None or not reason
@@ -92,12 +112,15 @@ class JobButton:
 
     def _onFailed(self, problem: Problem) -> None:
         self._end()
-        self.showProblem(problem)
+        if self._hasGivenWay and isinstance(problem, Cancelled):
+            self.say(_("It made way for what you started; click again to go on, what was looked at so far is kept."))
+        else:
+            self.showProblem(problem)
 
     def _end(self) -> Any:
         job, self.job = self.job, None
         self._progressBar.setVisible(False)
-        self._slot.put(None)
+        self._slot.end(self)
         return job
 
 

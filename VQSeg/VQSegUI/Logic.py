@@ -166,6 +166,7 @@ class VQSegLogic(ScriptedLoadableModuleLogic):
         project: str,
         annotatorID: str = "",
         isWhole: bool = False,
+        samePatientAs: str = "",
         confirm: Optional[Callable[[str], bool]] = None,
         wait: bool = False,
     ) -> Any:
@@ -176,6 +177,7 @@ class VQSegLogic(ScriptedLoadableModuleLogic):
             project: Folder of the project where the engine runs.
             annotatorID: Name to be recorded; never a patient's.
             isWhole: All slices were reviewed; otherwise those that were edited, marked or looked at.
+            samePatientAs: Earlier case of the same patient, whose scans all stay on one side; empty: a new patient.
             confirm: Answers questions, for example whether an empty label map is meant; None asks in a dialog.
             wait: As of `segment`.
 
@@ -188,7 +190,7 @@ class VQSegLogic(ScriptedLoadableModuleLogic):
         volumeNode = referenceVolume(segmentationNode)
         if volumeNode is None:
             raise Problem(_("The scan of this segmentation is not in the scene, so it cannot be stored."))
-        acceptance = Acceptance(segmentationNode.GetID(), project, annotatorID, isWhole)
+        acceptance = Acceptance(segmentationNode.GetID(), project, annotatorID, isWhole, samePatientAs)
         return self._run(QueueJob(self.engine, volumeNode.GetID(), acceptance, confirm), wait)
 
     def openCase(self, project: str, caseID: str, window: Optional[Sequence[float]] = None, wait: bool = False) -> Any:

@@ -123,6 +123,11 @@ def modelFile(model: Model) -> str:
     return model.get("file") or model["id"]
 
 
+def plainName(model: Model) -> str:
+    """Return the name of a model without what the list adds to it."""
+    return str(model.get("plain_name") or model["name"] or model["path_name"])
+
+
 def fromCard(path: str, card: Dict[str, Any]) -> Model:
     """Return a model file as the engine would list it."""
     name = path.replace("\\", "/").rpartition("/")[2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Set
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence
 
 import qt
 import slicer
@@ -11,20 +11,18 @@ from slicer.i18n import tr as _
 
 from VQSegUI import LabelTable, Proposal, SceneBridge
 from VQSegUI.CaseNodes import rememberCase, rememberValues, startWork
-from VQSegUI.Engine import Cancelled
+from VQSegUI.Job import Job, Work
 from VQSegUI.Problem import Problem
 from VQSegUI.ReviewMarks import Marks, writeMarks
-from VQSegUI.ScanJob import Work, toNumpy
+from VQSegUI.ScanJob import toNumpy
 from VQSegUI.ScanReceipt import ScanReceipt
-from VQSegUI.Signal import Signal
-from VQSegUI.Steps import Steps
 
 OPENED, RECEIVED = 0.3, 0.8
 """Share of the whole that is done when the engine has read the case and when the scan is here."""
 
 
-class OpenCaseJob:
-    """An opening under way; the same signals as a `ScanJob`, ``finished`` with the volume node.
+class OpenCaseJob(Job):
+    """An opening under way; ``finished`` is emitted with the volume node. Nothing in the scene is needed for it.
 
     Attributes:
         segmentationNode: The segmentation; None for a scan without labels.
@@ -32,61 +30,31 @@ class OpenCaseJob:
 
     def __init__(self, engine: Any, project: str, caseID: str, window: Optional[Sequence[float]] = None) -> None:
         """Make the job; ``window`` is the lowest and highest value shown, None lets Slicer choose."""
-        self.progressed, self.finished, self.failed = Signal(), Signal(), Signal()
-        self.notes: List[str] = []
+        super().__init__(engine)
         self.segmentationNode: Any = None
-        self._engine, self._project, self._caseID, self._window = engine, project, caseID, window
+        self._project, self._caseID, self._window = project, caseID, window
         self._volumeNode: Any = None
         self._reviewed: Optional[List[int]] = None
-        self._current: Any = None
         self._receipt: Optional[ScanReceipt] = None
-        self._steps: Optional[Steps] = None
-        self._isOver = self._isCancelled = False
 
     def start(self) -> OpenCaseJob:
         """Begin; everything that comes of it arrives as signals."""
         qt.QTimer.singleShot(0, self._begin)
         return self
 
-    def cancel(self) -> None:
-        """Stop at the person's wish; ``failed`` follows, and the scene is as before."""
-        self._isCancelled = True
-        if self._current is not None:
-            self._current.cancel()
-        else:
-            self._fail(Cancelled(_("Cancelled.")))
-
-    def abandon(self, problem: Problem) -> None:
-        """Stop because the result has no place any more."""
-        current = self._current
-        self._fail(problem)
-        if current is not None:
-            current.cancel()
-
-    def nodeIDs(self) -> Set[str]:
-        """Return no node: nothing in the scene is needed."""
-        return set()
-
     def _begin(self) -> None:
         if not self._isOver:
-            self.progressed.emit(0.0, _("Opening the case"), None)
+            self._tell(0.0, _("Opening the case"), None)
             self._ask("cases/show", self._onRecord)
 
     def _ask(self, method: str, onAnswer: Callable[[Dict[str, Any]], None]) -> None:
-        self._current = self._engine.request(method, {"project": self._project, "case": self._caseID})
-        self._current.progressed.connect(lambda done, stage, left: self.progressed.emit(done * OPENED, stage, left))
-        self._current.failed.connect(self._fail)
-        self._current.succeeded.connect(lambda answer: self._goOn(onAnswer, answer))
+        self._request(method, {"project": self._project, "case": self._caseID}, onAnswer)
+        self._current.progressed.connect(lambda done, stage, left: self._tell(done * OPENED, stage, left))
 
     def _goOn(self, onAnswer: Callable[[Dict[str, Any]], None], answer: Dict[str, Any]) -> None:
-        self._current = None
-        if self._isOver:
-            if "volume" in answer:
-                self._engine.request("volume/close", {"volume": answer["volume"]})
-        elif self._isCancelled:
-            self._fail(Cancelled(_("Cancelled.")))
-        else:
-            onAnswer(answer)
+        if "volume" in answer and (self._isOver or self._isCancelled):
+            self._engine.request("volume/close", {"volume": answer["volume"]})
+        super()._goOn(onAnswer, answer)
 
     def _onRecord(self, answer: Dict[str, Any]) -> None:
         labels = answer["record"]["labels"]
@@ -102,13 +70,10 @@ class OpenCaseJob:
         receipt.start()
 
     def _onReceived(self, fraction: float) -> None:
-        self.progressed.emit(OPENED + fraction * (RECEIVED - OPENED), _("Receiving the scan"), None)
+        self._tell(OPENED + fraction * (RECEIVED - OPENED), _("Receiving the scan"), None)
 
     def _onReceivedAll(self) -> None:
-        self._steps = Steps(self._build())
-        self._steps.failed.connect(self._fail)
-        self._steps.finished.connect(self._onBuilt)
-        self._steps.start()
+        self._run(self._build(), self._onBuilt)
 
     def _build(self) -> Work:
         """Make the nodes, one label per step."""
@@ -138,7 +103,7 @@ class OpenCaseJob:
                 segmentID = yield from self._addSegment(node, label, slices)
                 rememberValues(node, self._project, {segmentID: label["value"]})
             done = RECEIVED + (number + 1) / len(labels) * (1 - RECEIVED)
-            self.progressed.emit(done, _("Adding {name}").format(name=label["name"]), None)
+            self._tell(done, _("Adding {name}").format(name=label["name"]), None)
             yield
 
     def _addSegment(self, node: Any, label: Dict[str, Any], reviewed: Iterable[int]) -> Any:
@@ -155,18 +120,12 @@ class OpenCaseJob:
         self._isOver = True
         self.finished.emit(self._volumeNode)
 
-    def _fail(self, problem: Problem) -> None:
-        if self._isOver:
-            return
-        self._isOver, self._current = True, None
-        if self._steps is not None:
-            self._steps.stop()
+    def _discard(self) -> None:
         for node in (self.segmentationNode, self._volumeNode):
             if node is not None and node.GetScene() is not None:
                 slicer.mrmlScene.RemoveNode(node)
         if self._receipt is not None:
             self._receipt.drop()
-        self.failed.emit(problem)
 
 
 def makeVolume(name: str, image: Any, affine: SceneBridge.Matrix, window: Optional[Sequence[float]]) -> Any:

@@ -46,7 +46,7 @@ class OpenCasePart:
 
     def isBlocked(self) -> bool:
         """Return whether an opening has to wait until something else is done."""
-        return self._slot.job is not None
+        return self._slot.isTaken()
 
     def cancel(self) -> None:
         """Stop the work under way, if any."""

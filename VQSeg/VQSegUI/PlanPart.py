@@ -137,7 +137,7 @@ class PlanPart:
         wish = {**self._wish(), **wish, **annotatorParams()}
         reply = self._engine.request("runs/start", wish)
         reply.succeeded.connect(lambda answer: self._onStarted(wish["project"], answer))
-        reply.failed.connect(self._onFailed)
+        reply.failed.connect(self._onNotStarted)
 
     def _onStarted(self, path: str, answer: Dict[str, Any]) -> None:
         self._isStarting = False
@@ -147,6 +147,10 @@ class PlanPart:
         going = _("The run goes on in the background, also when Slicer is closed.")
         self._say(" ".join([going, *answer.get("notes", [])]))
         self._watch.follow(answer["run"])
+
+    def _onNotStarted(self, problem: Problem) -> None:
+        self._onFailed(problem)
+        self._watch.look()  # perhaps because a run that somebody else started is under way
 
     def _onFailed(self, problem: Problem) -> None:
         self._isStarting = False
@@ -182,8 +186,8 @@ class PlanPart:
         isMeasured = all(preset.get("seconds") is not None for preset in plan.get("presets", []))
         ui.planFrame.setVisible(self._project.isOpen() and not isRunning)
         ui.startRunButton.setVisible(self._project.isOpen() and not isRunning)
-        ui.startRunButton.enabled = bool(plan) and not reason and not self._isStarting and self._slot.job is None
-        hint = _("Train in the background on the labelled scans, with the unlabelled ones beside them.")
+        ui.startRunButton.enabled = bool(plan) and not reason and not self._isStarting and not self._slot.isTaken()
+        hint = _("Train in the background on the labeled scans, with the unlabeled ones beside them.")
         ui.startRunButton.toolTip = reason or hint
         ui.planLabel.setVisible(not isRunning)
         ui.planLabel.text = reason or describePlan(plan)
@@ -194,7 +198,7 @@ class PlanPart:
         """Return why nothing can be planned at all, empty when it can."""
         if self._engine.state == READY and not self._engine.can("runs/plan"):
             return _("The engine is older than this module and cannot train; update the engine.")
-        return "" if self._project.isOpen() else _("Open a project first; its labelled scans teach the model.")
+        return "" if self._project.isOpen() else _("Open a project first; its labeled scans teach the model.")
 
 
 def _chosen(comboBox: Any) -> str:

@@ -14,7 +14,7 @@ def describePlan(plan: Dict[str, Any]) -> str:
     if not plan:
         return _("Looking at the project...")
     text = _(
-        "Will be used: {labeled} labelled and {unlabeled} unlabelled scans. {heldOut} labelled scans are held out: "
+        "Will be used: {labeled} labeled and {unlabeled} unlabeled scans. {heldOut} labeled scans are held out: "
         "never trained on, they judge the new model. Method: {method}."
     )
     words = {"labeled": plan["labeled"], "unlabeled": plan["unlabeled"], "heldOut": plan["held_out"]}

@@ -31,12 +31,13 @@ class PoolPart:
         chooser: Any,
         opening: Any,
     ) -> None:
-        """Make the part; ``slots`` are what needs the device or the scene, and what runs beside it."""
+        """Make the part; ``slots`` are what needs the model, and what is done with many cases beside it."""
         self._ui, self._engine, self._store, self._log = ui, logic.engine, store, log
         self._state, self._models, self._chooser, self._opening = state, models, chooser, opening
         slot, background = slots
         self._add = JobButton(ui.addFolderButton, ui.backgroundProgressBar, ui.backgroundStatusLabel, background, log)
-        self._next = JobButton(ui.nextScansButton, ui.projectProgressBar, ui.projectStatusLabel, slot, log)
+        bar, label = ui.nextScansProgressBar, ui.nextScansStatusLabel
+        self._next = JobButton(ui.nextScansButton, bar, label, slot, log, givesWay=True)
         self._scans: List[Dict[str, Any]] = []
         self._project = ""
         header = ui.nextScansTable.horizontalHeader()

@@ -40,7 +40,8 @@ class ProjectModel:
     def _offer(self, project: str, file: str, card: Dict[str, Any]) -> None:
         if file == self._file:
             name = _("{model} (in use in {project})").format(model=card.get("name"), project=lastName(project))
-            self._models.offer({**fromCard(file, card), "id": project, "file": file, "name": name})
+            own = {"id": project, "file": file, "name": name, "plain_name": card.get("name")}
+            self._models.offer({**fromCard(file, card), **own})
 
     def _withdraw(self, file: str) -> None:
         if file == self._file:

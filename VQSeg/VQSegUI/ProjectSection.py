@@ -34,18 +34,20 @@ class ProjectSection:
             logic: Shared with scripts.
             store: The panel's parameters.
             log: The panel's log.
-            slot: What the panel does with the scan, one thing at a time.
+            slot: What the panel lets the model do, one thing at a time. Storing and opening cases does not need the
+                model, so neither waits for the other; nor does adding and exporting many of them.
             models: The models that can be chosen.
             state: The opened project, a `ProjectState`.
             proposals: Accepts the proposal that waits, a `ProposalSection`.
         """
         self.widget = slicer.util.loadUI(resourcePath("UI/ProjectSection.ui"))
         self._ui = ui = slicer.util.childWidgetVariables(self.widget)
-        self._state, chooser, background = state, PathChooser(logic.engine, self.widget), JobSlot()
+        self._state, chooser = state, PathChooser(logic.engine, self.widget)
+        handover, background = JobSlot(), JobSlot()
         self._project = ProjectPart(ui, state, chooser, log)
         self._new = NewProjectPart(ui, store, state, models, chooser)
-        self._opening = OpenCasePart(ui, logic, store, log, slot, state)
-        self._queue = QueuePart(ui, logic, store, log, slot, state, proposals)
+        self._opening = OpenCasePart(ui, logic, store, log, handover, state)
+        self._queue = QueuePart(ui, logic, store, log, handover, state, proposals)
         self._cases = CasesPart(ui, logic, log, background, state, chooser, self._opening)
         self._pool = PoolPart(ui, logic, store, log, (slot, background), state, models, chooser, self._opening)
         self.opened = self._opening.opened

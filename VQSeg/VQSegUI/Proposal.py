@@ -80,14 +80,23 @@ def isProposal(node: Any) -> bool:
 
 def proposalsOf(volumeNode: Any) -> List[Any]:
     """Return the proposals that wait for a decision about a volume."""
-    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-    return [node for node in nodes if isProposal(node) and SegmentBridge.referenceVolume(node) is volumeNode]
+    return [node for node in _drawnOn(volumeNode) if isProposal(node)]
+
+
+def segmentationsOf(volumeNode: Any) -> List[Any]:
+    """Return the segmentations of a volume that are no proposals."""
+    return [node for node in _drawnOn(volumeNode) if not isProposal(node)]
 
 
 def segmentIDs(segmentationNode: Any) -> List[str]:
     """Return the IDs of a segmentation's segments in their order."""
     segmentation = segmentationNode.GetSegmentation()
     return [segmentation.GetNthSegmentID(index) for index in range(segmentation.GetNumberOfSegments())]
+
+
+def _drawnOn(volumeNode: Any) -> List[Any]:
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    return [node for node in nodes if SegmentBridge.referenceVolume(node) is volumeNode]
 
 
 def _proposalName(volumeNode: Any) -> str:

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from VQSegUI import Proposal
 from VQSegUI.Decisions import Decision, Decisions
+from VQSegUI.LabelTable import modelOf
 from VQSegUI.Problem import Problem
 from VQSegUI.Resources import resourcePath
 from VQSegUI.SegmentBridge import referenceVolume
@@ -60,8 +61,8 @@ class ProposalSection:
             self._steps.stop()
 
     def show(self, proposalNode: Any) -> None:
-        """Show a new proposal."""
-        self._store.update(proposalNodeID=proposalNode.GetID())
+        """Show a new proposal; what is accepted of it goes to a segmentation of the same scan."""
+        self._store.update(proposalNodeID=proposalNode.GetID(), segmentationNodeID=self._targetFor(proposalNode))
         self._ui.proposalCollapsibleButton.collapsed = False
 
     def acceptWaiting(self, onDone: Callable[[Optional[Problem]], None]) -> None:
@@ -146,6 +147,14 @@ class ProposalSection:
         volumeNode = referenceVolume(proposal)
         name = volumeNode.GetName() if volumeNode is not None else _("VQSeg")
         return Proposal.createSegmentationLike(proposal, _("{volume} segmentation").format(volume=name))
+
+    def _targetFor(self, proposalNode: Any) -> Optional[str]:
+        """Return the chosen target, but one of the proposal's scan where that belongs to another; None: a new one."""
+        target, volumeNode = self._target(), referenceVolume(proposalNode)
+        if target is None or volumeNode is None or referenceVolume(target) in (None, volumeNode):
+            return self._store.parameters.segmentationNodeID
+        nodes = [node for node in Proposal.segmentationsOf(volumeNode) if modelOf(node)]
+        return nodes[-1].GetID() if nodes else None
 
     def _onTargetChosen(self, nodeID: str) -> None:
         self._store.update(segmentationNodeID=nodeID or None)

@@ -13,9 +13,10 @@ from VQSegUI.CaseNodes import caseOf, endWork, findLabel, rememberCase, remember
 from VQSegUI.Consent import maySendScans
 from VQSegUI.DrawnStructures import Drawn, Structure, readDrawnSteps
 from VQSegUI.Engine import Cancelled, EngineDied
+from VQSegUI.Job import Work
 from VQSegUI.LabelTable import modelOf
 from VQSegUI.Problem import Problem
-from VQSegUI.ScanJob import ScanJob, ScanRequest, Work
+from VQSegUI.ScanJob import ScanJob, ScanRequest
 from VQSegUI.Segments import Label
 
 TITLE = _("Accept and queue")
@@ -35,12 +36,14 @@ class Acceptance:
         project: Folder of the project where the engine runs.
         annotatorID: Name to be recorded; empty: none.
         isWhole: The person vouches for all slices, not only for those that were edited, marked or looked at.
+        samePatientAs: Earlier case of the same patient; empty: none.
     """
 
     segmentationNodeID: str
     project: str
     annotatorID: str = ""
     isWhole: bool = False
+    samePatientAs: str = ""
 
 
 class QueueJob(ScanJob):
@@ -86,18 +89,6 @@ class QueueJob(ScanJob):
         self._tell(0.0, _("Opening the project"), None)
         self._request("projects/open", {"project": self._acceptance.project}, self._onProject)
 
-    def _request(self, method: str, params: Dict[str, Any], onAnswer: Callable[[Any], None]) -> None:
-        self._current = self._engine.request(method, params)
-        self._current.failed.connect(self._fail)
-        self._current.succeeded.connect(lambda answer: self._goOn(onAnswer, answer))
-
-    def _goOn(self, onAnswer: Callable[[Any], None], answer: Any) -> None:
-        self._current = None
-        if self._isCancelled:
-            self._fail(Cancelled(_("Cancelled.")))
-        elif not self._isOver:
-            onAnswer(answer)
-
     def _onProject(self, answer: Dict[str, Any]) -> None:
         self._labels = answer["labels"]["labels"]
         self._tell(0.0, _("Reading the segments"), None)
@@ -120,6 +111,7 @@ class QueueJob(ScanJob):
             "started": startOfWork(node),
             "reviewed_slices_k": None if acceptance.isWhole else drawn.reviewed,
             "revises": caseOf(volumeNode, acceptance.project) or None,
+            "same_patient_as": acceptance.samePatientAs or None,
             "model": modelOf(node) or None,
             "confirmed": [],
         }
@@ -188,16 +180,25 @@ class QueueJob(ScanJob):
         self._params = self._asked
         super()._ask()
 
+    def _fail(self, problem: Problem) -> None:
+        """Say that the case may be stored already when the engine died on it."""
+        if isinstance(problem, EngineDied) and self._params is self._asked:
+            text = _("{problem} Look into the table of cases whether this one was stored; if not, queue it again.")
+            problem = EngineDied(text.format(problem=problem), problem.detail)
+        super()._fail(problem)
+
+    def _goOn(self, onAnswer: Callable[[Any], None], answer: Any) -> None:
+        if isinstance(answer, dict) and answer.get("case") is not None:
+            self._isCancelled = False  # it is stored: the wish to stop came too late
+        super()._goOn(onAnswer, answer)
+
     def _onAnswer(self, answer: Dict[str, Any]) -> None:
-        """Ask back, or remember the case; once it is stored, a wish to stop comes too late."""
-        if self._isOver:
-            return
-        self._current = None
+        """Ask back, or remember the case."""
         if answer["confirm"] is None:
             self.result = answer["case"]
             self._remember(answer["case"]["case_id"])
             self._onTaken()
-        elif self._isCancelled or not self._confirm(f"{answer['sentence']} {QUESTIONS[answer['confirm']]}"):
+        elif not self._confirm(f"{answer['sentence']} {QUESTIONS[answer['confirm']]}"):
             self._fail(Cancelled(_("Not queued; nothing was changed.")))
         else:
             self._asked["confirmed"].append(answer["confirm"])

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from VQSegUI.CaseNodes import caseOf
 from VQSegUI.JobButton import JobButton, JobSlot
+from VQSegUI.PatientPart import PatientPart
 from VQSegUI.Problem import Problem
 from VQSegUI.Proposal import isProposal
 from VQSegUI.SegmentBridge import referenceVolume
@@ -17,11 +18,13 @@ ANNOTATOR_KEY = "VQSeg/AnnotatorID"
 
 
 class QueuePart:
-    """Choice of the segmentation, annotator, and the button."""
+    """Choice of segmentation and patient, annotator, and the button."""
 
     def __init__(self, ui: Any, logic: Any, store: Any, log: Any, slot: JobSlot, state: Any, proposals: Any) -> None:
         self._ui, self._logic, self._store, self._slot, self._state = ui, logic, store, slot, state
-        self._proposals, self._nodeID, self._isWhole = proposals, "", False
+        self._proposals, self._nodeID, self._queuedID, self._isWhole = proposals, "", "", False
+        self._scanID = ""
+        self._patient = PatientPart(ui)
         self._run = JobButton(ui.queueButton, ui.projectProgressBar, ui.projectStatusLabel, slot, log)
         ui.annotatorLineEdit.text = str(slicer.app.settings().value(ANNOTATOR_KEY) or "")
         ui.annotatorLineEdit.editingFinished.connect(self._onAnnotator)
@@ -51,7 +54,7 @@ class QueuePart:
         if self._run.job is not None:
             self._run.cancel()
             return
-        self._isWhole = self._ui.wholeCheckBox.checked
+        self._isWhole, self._scanID = self._ui.wholeCheckBox.checked, self._drawnScanID()
         if self._proposal() is not None:
             self._proposals.acceptWaiting(self._onAccepted)
         else:
@@ -60,26 +63,31 @@ class QueuePart:
     def _onAccepted(self, problem: Optional[Problem]) -> None:
         if problem is not None:
             self._run.showProblem(problem)
+        elif self._drawnScanID() != self._scanID:
+            self._run.showProblem(Problem(_("Another segmentation was chosen meanwhile, so nothing was queued.")))
         else:
             self._queue()
 
     def _queue(self) -> None:
-        annotator = self._ui.annotatorLineEdit.text.strip()
+        annotator, patient = self._ui.annotatorLineEdit.text.strip(), self._patient.chosen()
         try:
-            job = self._logic.queue(self._segmentation(), self._state.path, annotator, self._isWhole)
+            job = self._logic.queue(self._segmentation(), self._state.path, annotator, self._isWhole, patient)
         except Problem as problem:
             self._run.showProblem(problem)
             return
+        self._queuedID = self._nodeID
         self._run.follow(job)
 
     def _onDone(self, job: Any, case: Any) -> None:
         stored = _("Stored as '{case}', revision {revision}.").format(case=case["case_id"], revision=case["revision"])
         self._run.say(" ".join([stored, case["split_reason"], *job.notes]))
-        self._ui.wholeCheckBox.checked = False
+        if self._nodeID == self._queuedID:  # the person may be at the next scan already, and have ticked it there
+            self._ui.wholeCheckBox.checked = False
         self._state.refresh()
 
     def _updateButton(self) -> None:
         node, proposal = self._segmentation(), self._proposal()
+        self._patient.show(_node(self._drawnScanID()), self._state.path)
         missing = ""
         if not self._state.isOpen():
             missing = _("Open a project first.")
@@ -101,6 +109,12 @@ class QueuePart:
                 case=known
             )
         return _("Accept the proposal, if one waits, and store scan and labels in the project.")
+
+    def _drawnScanID(self) -> str:
+        """Return the scan that would be stored, empty when there is none."""
+        node = self._segmentation() or self._proposal()
+        scan = referenceVolume(node) if node is not None else None
+        return scan.GetID() if scan is not None else ""
 
     def _segmentation(self) -> Any:
         return _node(self._store.parameters.segmentationNodeID)

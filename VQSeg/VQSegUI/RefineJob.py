@@ -11,9 +11,10 @@ from slicer.i18n import tr as _
 from VQSegLib.wire import WireArray
 from VQSegUI import LabelTable, Proposal
 from VQSegUI.Consent import maySendScans
+from VQSegUI.Job import Work
 from VQSegUI.Problem import Problem
 from VQSegUI.ReviewMarks import Marks, correctedSlices, writeMarks
-from VQSegUI.ScanJob import ScanRequest, Work, toNumpy
+from VQSegUI.ScanJob import ScanRequest, toNumpy
 from VQSegUI.SegmentBridge import NOTHING, Crop, joinCrops, segmentParts
 from VQSegUI.SegmentJob import SegmentJob
 

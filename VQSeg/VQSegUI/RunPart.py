@@ -98,15 +98,17 @@ class RunPart:
         self.update()
         named = {"project": self._project.path, "run": self._watch.run["run_id"]}
         reply = self._engine.request(method, {**named, **params})
-        reply.succeeded.connect(lambda answer: self._onAnswer(answer, method == "runs/stop"))
+        reply.succeeded.connect(lambda answer: self._onAnswer(answer, params))
         reply.failed.connect(self._onFailed)
 
-    def _onAnswer(self, answer: Dict[str, Any], isStopping: bool) -> None:
+    def _onAnswer(self, answer: Dict[str, Any], asked: Dict[str, Any]) -> None:
         self._isAsking = False
         if self._watch.run is not None and self._watch.run["run_id"] == answer["run"]["run_id"]:
             self._watch.follow(answer["run"])
-        if isStopping and self._watch.isRunning():
-            self._ui.trainingStatusLabel.text = _("The run ends as soon as the step under way is done and saved.")
+        if "for_good" in asked and self._watch.isRunning():
+            stops = _("The run stops for good as soon as the step under way is done.")
+            pauses = _("The run pauses as soon as the step under way is done and saved.")
+            self._ui.trainingStatusLabel.text = stops if asked["for_good"] else pauses
         self.update()
 
     def _onFailed(self, problem: Problem) -> None:

@@ -12,6 +12,7 @@ from VQSegUI.RunEvents import RunEvents
 from VQSegUI.Signal import Signal
 
 POLL_MILLISECONDS = 1000
+LOG_LINES = 200
 RUNNING = "running"
 
 Run = Dict[str, Any]
@@ -24,10 +25,12 @@ class RunWatch:
     Attributes:
         changed: Emitted without values when the run, or whether it can be watched, changed.
         moved: Emitted without values when the run told something for its curves.
+        logged: Emitted without values when ``log`` changed.
         ended: Emitted with the run when it was under way and is no longer.
         failed: Emitted with a `Problem`.
         run: The run that is shown; None when the project has none.
         events: What it has told so far.
+        log: The last lines that its process wrote, as far as somebody wants them.
     """
 
     def __init__(self, engine: Any, project: Any, milliseconds: Optional[int] = None) -> None:
@@ -38,9 +41,12 @@ class RunWatch:
             project: The `ProjectState`.
             milliseconds: Pause between two questions; None: about a second.
         """
-        self.changed, self.moved, self.ended, self.failed = Signal(), Signal(), Signal(), Signal()
+        self.changed, self.moved, self.logged = Signal(), Signal(), Signal()
+        self.ended, self.failed = Signal(), Signal()
         self.run: Optional[Run] = None
         self.events = RunEvents()
+        self.log: List[str] = []
+        self._wantsLog = False
         self._engine, self._project, self._path = engine, project, ""
         self._reply: Any = None
         self._lastProblem = ""
@@ -76,6 +82,12 @@ class RunWatch:
         self._show(run)
         self._poll()
 
+    def fetchLog(self, isWanted: bool) -> None:
+        """Fetch the log with everything else from now on, or leave it."""
+        self._wantsLog = isWanted
+        if isWanted:
+            self._poll()
+
     def release(self) -> None:
         """Hear of engine and project no longer, which may outlive the panel; the run goes on. Once is enough."""
         if self._timer is None:
@@ -93,6 +105,7 @@ class RunWatch:
         if not isSame:
             self.events = RunEvents()
             self.moved.emit()
+            self._takeLog([])
         if before != run:
             self.changed.emit()
         if isSame and before["state"] == RUNNING != run["state"]:
@@ -102,6 +115,8 @@ class RunWatch:
         if self.run is not None and self._path and self.isConnected():
             self._timer.stop()
             asked = {"run": self.run["run_id"], "first_event": self.events.next}
+            if self._wantsLog:
+                asked["log_lines"] = LOG_LINES
             self._ask("runs/show", asked, self._onShown)
 
     def _ask(self, method: str, params: Dict[str, Any], onAnswer: Callable[[Dict[str, Any]], None]) -> None:
@@ -119,9 +134,15 @@ class RunWatch:
         self._reply, self._lastProblem = None, ""
         if self.events.take(answer["first_event"], answer["events"]):
             self.moved.emit()
+        self._takeLog(answer.get("log", self.log))
         self._show(answer["run"])
         if self.isRunning() and self._reply is None:
             self._timer.start()
+
+    def _takeLog(self, lines: List[str]) -> None:
+        if lines != self.log:
+            self.log = lines
+            self.logged.emit()
 
     def _onFailed(self, problem: Problem) -> None:
         self._reply = None

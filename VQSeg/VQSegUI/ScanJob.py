@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Generator, List, Optional, Set
+from typing import Any, Callable, Dict, List, Optional, Set
 
 import numpy as np
 import qt
@@ -13,12 +13,10 @@ from slicer.i18n import tr as _
 from VQSegUI import SceneBridge
 from VQSegUI.Consent import maySendScans
 from VQSegUI.Engine import READY, STARTING, Cancelled
+from VQSegUI.Job import Job, Work
 from VQSegUI.Problem import Problem
 from VQSegUI.ScanTransfer import ScanTransfer
-from VQSegUI.Signal import Signal
-from VQSegUI.Steps import Steps
 
-Work = Generator[None, None, None]
 SENT, ANSWERED = 0.1, 0.95
 """Share of the whole that is done when the scan is sent and when the engine has answered."""
 
@@ -38,34 +36,27 @@ class ScanRequest:
     roiNodeID: Optional[str] = None
 
 
-class ScanJob:
+class ScanJob(Job):
     """Work under way; a subclass says what is asked and what becomes of the answer.
 
     Attributes:
         method: What the engine is asked for.
         needsLabels: Whether the model's labels are asked for first.
         labels: The model's labels then.
-        progressed: Emitted with the fraction of the whole (0..1), the stage in words, and the seconds left or None.
-        finished: Emitted with what was made.
-        failed: Emitted with a `Problem`; `Cancelled` when the person stopped it. The scene is as before.
         result: The engine's answer without the voxels; empty before it came.
-        notes: What the person should know about the result, one sentence each.
     """
 
     method = ""
     needsLabels = False
 
     def __init__(self, engine: Any, request: ScanRequest, maySend: Callable[[Any], bool] = maySendScans) -> None:
-        self.progressed, self.finished, self.failed = Signal(), Signal(), Signal()
+        super().__init__(engine)
         self.result: Dict[str, Any] = {}
-        self.notes: List[str] = []
         self.labels: List[Dict[str, Any]] = []
         self.request = request
-        self._engine, self._maySend = engine, maySend
+        self._maySend = maySend
         self._params: Dict[str, Any] = {}
-        self._current: Any = None  # what can be cancelled: a transfer, then a reply
-        self._steps: Optional[Steps] = None
-        self._isOver = self._isCancelled = False
+        self._sent: Optional[ScanTransfer] = None
 
     def start(self) -> None:
         """Begin; everything that comes of it arrives as signals.
@@ -83,23 +74,8 @@ class ScanJob:
         # Not now: nobody has connected to the signals yet.
         qt.QTimer.singleShot(0, self._begin)
 
-    def cancel(self) -> None:
-        """Stop at the person's wish; ``failed`` follows with `Cancelled`, and the scene is as before."""
-        self._isCancelled = True
-        if self._current is not None:
-            self._current.cancel()
-        else:
-            self._fail(Cancelled(_("Cancelled.")))
-
-    def abandon(self, problem: Problem) -> None:
-        """Stop because the result has no place any more; the engine is told, its answer is not waited for."""
-        current = self._current
-        self._fail(problem)
-        if current is not None:
-            current.cancel()
-
     def nodeIDs(self) -> Set[str]:
-        """Return the nodes without which the work is in vain."""
+        """Return the scan."""
         return {self.request.volumeNodeID}
 
     def _prepare(self) -> Work:
@@ -113,9 +89,6 @@ class ScanJob:
     def _outcome(self) -> Any:
         """Return what was made."""
         raise NotImplementedError
-
-    def _discard(self) -> None:
-        """Remove what was made before the work failed."""
 
     def _begin(self) -> None:
         if self._isOver:
@@ -149,7 +122,7 @@ class ScanJob:
             self._transfer()
 
     def _transfer(self) -> None:
-        self._current = ScanTransfer(self._engine, self._scan)
+        self._current = self._sent = ScanTransfer(self._engine, self._scan)
         self._current.progressed.connect(lambda fraction: self._tell(fraction * SENT, _("Sending the scan"), None))
         self._current.failed.connect(self._fail)
         self._current.finished.connect(self._onSent)
@@ -165,48 +138,26 @@ class ScanJob:
         if not self.needsLabels:
             self._run(self._prepare(), self._ask)
             return
-        self._current = self._engine.request("models/show", {"model": self.request.model})
-        self._current.failed.connect(self._fail)
-        self._current.succeeded.connect(self._onCard)
+        self._request("models/show", {"model": self.request.model}, self._onCard)
 
     def _onCard(self, answer: Dict[str, Any]) -> None:
-        if self._isOver:
-            return
-        self._current = None
-        if self._isCancelled:
-            self._fail(Cancelled(_("Cancelled.")))
-            return
         self.labels = answer["card"]["labels"]["labels"]
         self._run(self._prepare(), self._ask)
 
     def _ask(self) -> None:
-        self._current = self._engine.request(self.method, self._params)
+        self._request(self.method, self._params, self._onAnswer)
         self._current.progressed.connect(self._onProgress)
-        self._current.failed.connect(self._fail)
-        self._current.succeeded.connect(self._onAnswer)
 
     def _onProgress(self, fraction: float, stage: str, secondsLeft: Optional[float]) -> None:
         self._tell(SENT + fraction * (ANSWERED - SENT), stage, secondsLeft)
 
     def _onAnswer(self, answer: Dict[str, Any]) -> None:
-        if self._isOver:
-            return
-        self._current = None
-        if self._isCancelled:  # the answer was faster than the wish to stop
-            self._fail(Cancelled(_("Cancelled.")))
-            return
         self.notes += answer.get("notes", [])
         self._run(self._takeChecked(answer), self._onTaken)
 
     def _takeChecked(self, answer: Dict[str, Any]) -> Work:
         self._checkUnchanged()
         yield from self._take(answer)
-
-    def _run(self, steps: Work, onDone: Callable[[], None]) -> None:
-        self._steps = Steps(steps)
-        self._steps.failed.connect(self._fail)
-        self._steps.finished.connect(onDone)
-        self._steps.start()
 
     def _checkUnchanged(self) -> None:
         """Drop the result when the scan is no longer the one that was sent; another frame of a sequence is."""
@@ -217,6 +168,7 @@ class ScanJob:
 
     def _onTaken(self) -> None:
         self._isOver = True
+        self._leave()
         self._tell(1.0, _("Done"), 0.0)
         self.finished.emit(self._outcome())
 
@@ -226,18 +178,14 @@ class ScanJob:
             raise Problem(_("The scan was deleted meanwhile, so the result was dropped."))
         return node
 
-    def _tell(self, fraction: float, stage: str, secondsLeft: Optional[float]) -> None:
-        self.progressed.emit(fraction, stage, secondsLeft)
-
     def _fail(self, problem: Problem) -> None:
-        if self._isOver:
-            return
-        self._isOver = True
-        self._current = None
-        if self._steps is not None:
-            self._steps.stop()
-        self._discard()
-        self.failed.emit(problem)
+        self._leave()
+        super()._fail(problem)
+
+    def _leave(self) -> None:
+        sent, self._sent = self._sent, None
+        if sent is not None:
+            sent.leave()
 
 
 def toNumpy(array: Any) -> np.ndarray:

@@ -47,7 +47,7 @@ class ScanReceipt:
     def keep(self, scan: Scan) -> None:
         """Let the engine hold the scan for what comes next, unless it is another engine meanwhile."""
         if self._isSameEngine():
-            earlier = self._held.replace(scan, self._volume)
+            earlier = self._held.keep(scan, self._volume)
             if earlier is not None:
                 self._engine.request("volume/close", {"volume": earlier})
 

@@ -7,7 +7,7 @@ from typing import Any, Dict
 from slicer.i18n import tr as _
 
 from VQSegLib.wire import WireArray, WireError
-from VQSegUI.Engine import Cancelled
+from VQSegUI.Engine import READY, Cancelled
 from VQSegUI.Problem import Problem
 from VQSegUI.SceneBridge import Scan
 from VQSegUI.Signal import Signal
@@ -18,7 +18,7 @@ SLABS_UNDER_WAY = 2
 
 
 class ScanTransfer:
-    """Makes the engine hold one scan.
+    """Makes the engine hold one scan until it is left.
 
     Attributes:
         finished: Emitted with the engine's name of the scan.
@@ -28,17 +28,17 @@ class ScanTransfer:
 
     def __init__(self, engine: Any, scan: Scan) -> None:
         self.finished, self.failed, self.progressed = Signal(), Signal(), Signal()
-        self._engine, self._scan = engine, scan
+        self._engine, self._scan, self._held = engine, scan, engine.heldScans
         self._volume: Any = None
         self._slices = max(1, SLAB_BYTES // max(1, scan.array[0].nbytes))
         self._next = self._received = 0
-        self._isOver = False
+        self._isOver = self._isUsed = False
 
     def start(self) -> None:
         """Send the scan unless the engine holds it already."""
-        volume = self._engine.heldScans.find(self._scan)
+        volume = self._held.find(self._scan)
         if volume is not None:
-            self.finished.emit(volume)
+            self._finish(volume)
             return
         shape = [int(side) for side in self._scan.array.shape]
         geometry = {"shape_kji": shape, "affine_ijk_to_ras": self._scan.affineIjkToRas}
@@ -48,11 +48,20 @@ class ScanTransfer:
         """Send no further slab; ``failed`` is emitted."""
         self._fail(Cancelled(_("Cancelled.")))
 
+    def leave(self) -> None:
+        """The scan is needed no longer: the engine may forget it when another one took its place."""
+        if self._isUsed and self._held.leave(self._volume):
+            self._forget(self._volume)
+        self._isUsed = False
+
     def _dtype(self) -> str:
         return self._scan.array.dtype.newbyteorder("<").str
 
     def _onOpened(self, result: Dict[str, Any]) -> None:
         self._volume = result["volume"]
+        if self._isOver:
+            self._forget(self._volume)
+            return
         for _slab in range(SLABS_UNDER_WAY):
             self._sendSlab()
 
@@ -70,23 +79,33 @@ class ScanTransfer:
         self._ask("volume/slab", params, lambda _result, stop=self._next: self._onReceived(stop))
 
     def _onReceived(self, stop: int) -> None:
+        if self._isOver:
+            return
         self._received = max(self._received, stop)
         self.progressed.emit(self._received / len(self._scan.array))
         if self._received < len(self._scan.array):
             self._sendSlab()
             return
-        self._isOver = True
-        earlier = self._engine.heldScans.replace(self._scan, self._volume)
-        if earlier is not None:
-            self._engine.request("volume/close", {"volume": earlier})
-        self.finished.emit(self._volume)
+        self._forget(self._held.keep(self._scan, self._volume))
+        self._finish(self._volume)
+
+    def _finish(self, volume: Any) -> None:
+        self._isOver, self._isUsed, self._volume = True, True, volume
+        self._held.use(volume)
+        self.finished.emit(volume)
+
+    def _forget(self, volume: Any) -> None:
+        """Let the engine forget a scan, None: nothing; another engine does not know it."""
+        if volume is not None and self._engine.state == READY and self._engine.heldScans is self._held:
+            self._engine.request("volume/close", {"volume": volume})
 
     def _ask(self, method: str, params: Dict[str, Any], onResult: Any) -> None:
         reply = self._engine.request(method, params)
-        reply.succeeded.connect(lambda result: None if self._isOver else onResult(result))
+        reply.succeeded.connect(onResult)
         reply.failed.connect(self._fail)
 
     def _fail(self, problem: Problem) -> None:
         if not self._isOver:
             self._isOver = True
+            self._forget(self._volume)
             self.failed.emit(problem)

@@ -8,7 +8,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from VQSegUI import LabelTable, Proposal
-from VQSegUI.ScanJob import ANSWERED, ScanJob, Work, toNumpy
+from VQSegUI.Job import Work
+from VQSegUI.ScanJob import ANSWERED, ScanJob, toNumpy
 from VQSegUI.Segments import isUntouched
 
 

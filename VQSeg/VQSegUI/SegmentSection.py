@@ -12,8 +12,10 @@ from VQSegUI import SceneBridge
 from VQSegUI.ChoiceBox import fillChoices, selectChoice
 from VQSegUI.Engine import BROKEN, READY, STARTING
 from VQSegUI.JobButton import JobButton, JobSlot, logAnswer
-from VQSegUI.Models import Models, describeModel, modelFile, usableModel
+from VQSegUI.ModelChoice import ModelChoice
+from VQSegUI.Models import Models, modelFile, usableModel
 from VQSegUI.Problem import Problem
+from VQSegUI.ProjectModelPart import ProjectModelPart
 from VQSegUI.Resources import resourcePath
 from VQSegUI.Signal import Signal
 
@@ -27,13 +29,15 @@ class SegmentSection:
         models: The models that can be chosen.
     """
 
-    def __init__(self, logic: Any, store: Any, log: Any, slot: JobSlot) -> None:
+    def __init__(self, logic: Any, store: Any, log: Any, slot: JobSlot, project: Any) -> None:
         self.proposed = Signal()
         self._logic, self._store, self._log, self._slot = logic, store, log, slot
         self.models = Models(logic.engine)
         self.widget = slicer.util.loadUI(resourcePath("UI/SegmentSection.ui"))
         self._ui = ui = slicer.util.childWidgetVariables(self.widget)
         self._run = JobButton(ui.segmentButton, ui.progressBar, ui.statusLabel, slot, log)
+        self._choice = ModelChoice(ui, store, self.models)
+        self._projectModel = ProjectModelPart(ui, store, project, self.models, self._choice)
         self._fillDevices()
         self._connect()
         self._onParametersChanged()
@@ -59,13 +63,11 @@ class SegmentSection:
         ui, store = self._ui, self._store
         ui.inputSelector.currentNodeIDChanged.connect(lambda nodeID: store.update(inputVolumeID=nodeID or None))
         ui.roiSelector.currentNodeIDChanged.connect(lambda nodeID: store.update(roiNodeID=nodeID or None))
-        ui.modelComboBox.currentIndexChanged.connect(self._onModelChosen)
         ui.deviceComboBox.currentIndexChanged.connect(self._onDeviceChosen)
         ui.openModelButton.clicked.connect(self._onOpenModel)
         ui.segmentButton.clicked.connect(self._onSegmentClicked)
         store.changed.connect(self._onParametersChanged)
-        self.models.changed.connect(self._fillModels)
-        self.models.added.connect(lambda modelID: store.update(model=modelID))
+        self.models.changed.connect(self._updateButton)
         self.models.failed.connect(self._run.showProblem)
         self._logic.engine.stateChanged.connect(self._onEngineState)
         self._slot.changed.connect(self._updateButton)
@@ -105,27 +107,11 @@ class SegmentSection:
         self._updateButton()
 
     def _onParametersChanged(self) -> None:
-        self._chooseModel()
         parameters = self._store.parameters
         self._ui.inputSelector.setCurrentNodeID(parameters.inputVolumeID or "")
         self._ui.roiSelector.setCurrentNodeID(parameters.roiNodeID or "")
-        selectChoice(self._ui.modelComboBox, parameters.model)
         selectChoice(self._ui.deviceComboBox, parameters.device)
-        model = self.models.find(parameters.model)
-        self._ui.modelCardLabel.text = describeModel(model) if model else ""
         self._updateButton()
-
-    def _fillModels(self) -> None:
-        rows = [(model["name"] or model["path_name"], model["id"]) for model in self.models.models]
-        fillChoices(self._ui.modelComboBox, rows)
-        self._onParametersChanged()
-
-    def _chooseModel(self) -> None:
-        """Choose the first usable model when the one chosen is not there, or none is, as in a new scene."""
-        listed, chosen = self.models.models, self._store.parameters.model
-        if listed and self.models.find(chosen) is None and not self.models.isExpected(chosen):
-            usable = [model["id"] for model in listed if not model.get("problem")]
-            self._store.update(model=(usable or [listed[0]["id"]])[0])
 
     def _fillDevices(self) -> None:
         device = self._logic.engine.information.get("device") or {}
@@ -135,10 +121,6 @@ class SegmentSection:
         rows = [(f"{each['name']} ({each['id']})", each["id"]) for each in available]
         fillChoices(self._ui.deviceComboBox, [(automatic, ""), *rows])
         selectChoice(self._ui.deviceComboBox, self._store.parameters.device)
-
-    def _onModelChosen(self, row: int) -> None:
-        if row >= 0:
-            self._store.update(model=self._ui.modelComboBox.itemData(row))
 
     def _onDeviceChosen(self, row: int) -> None:
         if row >= 0:

@@ -20,7 +20,7 @@ class ShelfPart:
     """Table of models and its buttons.
 
     Attributes:
-        promoted: Emitted without values when another model is in use.
+        promoted: Emitted without values when another model is in use at the person's wish.
     """
 
     def __init__(self, ui: Any, logic: Any, store: Any, project: Any, shelf: Any, comparison: Any, log: Any) -> None:
@@ -83,7 +83,7 @@ class ShelfPart:
         )
         reason = "" if ui.reasonLineEdit.text.strip() else _("Say why first.")
         self._anyway.update(reason, _("Use the model from now on, with this reason in the history."))
-        ui.rollBackButton.enabled = self._shelf.canRollBack and self._slot.job is None
+        ui.rollBackButton.enabled = self._shelf.canRollBack and not self._slot.isTaken()
         back = _("Use the model from before the last promotion again.")
         ui.rollBackButton.toolTip = back if self._shelf.canRollBack else _("There is no model to go back to.")
 
@@ -164,7 +164,6 @@ class ShelfPart:
         name = model["name"] if model is not None else _("no model")
         self._promote.say(_("Rolled back; in use now: {name}.").format(name=name))
         self._comparison.show(None)
-        self.promoted.emit()
         self._project.refresh()
 
     def _onExport(self) -> None:

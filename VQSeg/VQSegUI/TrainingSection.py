@@ -1,4 +1,4 @@
-"""The section in which a person lets the project's labelled scans make a better model, and watches."""
+"""The section in which a person lets the project's labeled scans make a better model, and watches."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import slicer
 
 from VQSegUI.PlanPart import PlanPart
 from VQSegUI.Resources import resourcePath
+from VQSegUI.RunLogPart import RunLogPart
 from VQSegUI.RunPart import RunPart
 
 
@@ -33,6 +34,7 @@ class TrainingSection:
         ui = slicer.util.childWidgetVariables(self.widget)
         self._plan = PlanPart(ui, logic, project, shelf, models, watch, log)
         self._run = RunPart(ui, logic, project, watch, log, confirm)
+        self._runLog = RunLogPart(ui, watch)
         self._status, self._log, self._watch = ui.trainingStatusLabel, log, watch
         self._project = project
         watch.ended.connect(self._onEnded)

@@ -9,7 +9,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from VQSegUI import Uncertainty
-from VQSegUI.ScanJob import ANSWERED, ScanJob, Work, toNumpy
+from VQSegUI.Job import Work
+from VQSegUI.ScanJob import ANSWERED, ScanJob, toNumpy
 from VQSegUI.UnsurePlaces import placesOf, writePlaces
 
 SAMPLES = 8

@@ -23,7 +23,6 @@ class Heartbeat:
     """Writes ``status.json`` from a thread while the body of a ``with`` runs, and once more at its end.
 
     Attributes:
-        stage: What the run is doing, in words.
         step: Steps done.
         steps: Steps in all.
         seconds_per_step: Measured; None before the first ones are done.
@@ -35,11 +34,22 @@ class Heartbeat:
         """Speak for the run in ``folder``."""
         self._folder = folder
         self._started = psutil.Process().create_time()
-        self.stage, self.step, self.steps = "Starting", 0, 0
+        self._stage, self.step, self.steps = "Starting", 0, 0
         self.seconds_per_step: float | None = None
         self.is_paused = self.is_ending = False
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    @property
+    def stage(self) -> str:
+        """What the run is doing, in words; whatever comes next is logged, too."""
+        return self._stage
+
+    @stage.setter
+    def stage(self, stage: str) -> None:
+        if stage != self._stage:
+            self._stage = stage
+            _logger.info("%s", stage)
 
     def __enter__(self) -> Heartbeat:
         self._thread.start()

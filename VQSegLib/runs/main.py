@@ -56,6 +56,7 @@ def _do(project_path: Path, folder: RunFolder, heartbeat: Heartbeat) -> int:
     except Cancelled:
         if folder.asked_to_stop() != STOP:
             heartbeat.is_paused = True
+            _logger.info("Paused at step %d; the state is saved.", heartbeat.step)
             return 0
         result = stopped_result()
     except VQSegError as mistake:

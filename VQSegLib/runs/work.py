@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import statistics
 import time
 
@@ -20,7 +21,9 @@ from VQSegLib.training.config import TrainingConfig
 from VQSegLib.training.run_files import CONFIG_FILE, MODEL_FILE
 from VQSegLib.training.trainer import Trainer
 
+_logger = logging.getLogger(__name__)
 _STOP_POLL_SECONDS = 0.5
+_LOGGED_SHARES = 10
 _PREPARING, _TRAINING, _WAITING = (
     "Preparing the scans",
     "Training",
@@ -38,6 +41,9 @@ def do_run(project: Project, folder: RunFolder, heartbeat: Heartbeat) -> RunResu
     spec = folder.spec
     saved = folder.path / CONFIG_FILE
     config = parse_document(TrainingConfig, saved.read_bytes(), str(saved), ConfigError)
+    start = spec.parent_name or "random weights"
+    counts = (spec.labeled, spec.unlabeled, spec.held_out)
+    _logger.info("Method '%s' from %s; %d labeled, %d unlabeled, %d held-out scans.", spec.method, start, *counts)
     heartbeat.stage, heartbeat.steps = _PREPARING, config.max_steps
     watch = _Watch(folder, heartbeat)
     try:
@@ -52,6 +58,8 @@ def do_run(project: Project, folder: RunFolder, heartbeat: Heartbeat) -> RunResu
         )
         watch.trainer = trainer
         heartbeat.step = trainer.step
+        if trainer.step:
+            _logger.info("Going on after step %d.", trainer.step)
         watch.should_stop()
         trainer.run()
         if heartbeat.seconds_per_step is not None:
@@ -81,6 +89,7 @@ class _Watch:
         self._folder, self._heartbeat = folder, heartbeat
         self._looked, self._is_stopped, self._stage = 0.0, False, _PREPARING
         self._step_seconds: list[float] = []
+        self._logged_shares = 0
 
     def should_stop(self) -> bool:
         self.turns.give_way(self._is_asked_to_stop)
@@ -88,12 +97,22 @@ class _Watch:
             self._heartbeat.step = self.trainer.step
         return self._is_asked_to_stop()
 
-    def note_progress(self, step: int, _steps: int, values: dict[str, float]) -> None:
+    def note_progress(self, step: int, steps: int, values: dict[str, float]) -> None:
         self._heartbeat.stage, self._heartbeat.step = _TRAINING, step
+        self._log(step, steps, values)
         if "seconds_per_step" in values:
             self._step_seconds.append(values["seconds_per_step"])
             # The median leaves out steps during which the run waited for a clinician.
             self._heartbeat.seconds_per_step = statistics.median(self._step_seconds)
+
+    def _log(self, step: int, steps: int, values: dict[str, float]) -> None:
+        """Log every validation, and the loss ten times; the curves have the rest."""
+        shares = _LOGGED_SHARES * step // steps
+        if "dice" in values:
+            _logger.info("Step %d of %d: validation Dice %.3f", step, steps, values["dice"])
+        elif shares > self._logged_shares:
+            self._logged_shares = shares
+            _logger.info("Step %d of %d: loss %.3f", step, steps, values["loss/total"])
 
     def _is_asked_to_stop(self) -> bool:
         if self._heartbeat.is_ending:

@@ -77,8 +77,8 @@ def select_cases(project: CaseSource, *, uses_unlabeled: bool, class_order: tupl
     _check_labeled(project, by_split[Split.TRAIN], labels)
     if uses_unlabeled and not unlabeled:
         msg = (
-            f"The project '{project.path}' has no unlabeled case, which this method needs; add scans with "
-            "`vqseg cases add` or use method 'supervised'."
+            f"The project '{project.path}' has no unlabeled case, which this method needs; add scans in Slicer or with "
+            "`vqseg cases add`, or use method 'supervised'."
         )
         raise ProjectError(msg)
     return TrainingCases(
@@ -126,8 +126,8 @@ def load_cases(project: CaseSource, folder: Path) -> TrainingCases:
 def _check_labeled(project: CaseSource, labeled: tuple[CaseRecord, ...], labels: LabelTable) -> None:
     if not labeled:
         msg = (
-            f"The project '{project.path}' has no labeled case to train on; accept and queue one in Slicer or add one "
-            "with `vqseg cases add --label`."
+            f"The project '{project.path}' has no labeled case to train on; accept and queue a corrected scan in "
+            "Slicer, or use `vqseg cases add --label` on the command line."
         )
         raise ProjectError(msg)
     never = set.intersection(*(set(record.unjudged_values(labels)) for record in labeled))

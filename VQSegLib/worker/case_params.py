@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from VQSegLib.submission import Submission
+from VQSegLib.volume import Volume
 from VQSegLib.wire import WireArray
 from VQSegLib.worker.arrays import Index, Params, from_extent_ijk, to_numpy
-from VQSegLib.worker.volumes import ReceivedVolume
 
 
 class ProjectParams(Params):
@@ -92,8 +92,8 @@ class ReadParams(Params):
     stop_k: Index
 
 
-def to_submission(asked: AddCaseParams, received: ReceivedVolume) -> Submission:
-    """Return what is to be added; the proposal is the one the worker itself made for this scan."""
+def to_submission(asked: AddCaseParams, image: Volume, proposal: Volume | None) -> Submission:
+    """Return what is to be added; ``proposal`` is the one the worker itself made for this scan."""
     from VQSegLib.project.drawn_labels import DrawnStructure
     from VQSegLib.project.label_matching import Structure
 
@@ -108,10 +108,10 @@ def to_submission(asked: AddCaseParams, received: ReceivedVolume) -> Submission:
             for one in asked.labels
         ]
     return Submission(
-        image=received.get(),
+        image=image,
         drawn=drawn,
         model=asked.model,
-        proposal=None if asked.model is None else received.find_proposal(asked.model),
+        proposal=proposal,
         annotator_id=asked.annotator_id,
         started=asked.started,
         reviewed_slices=asked.reviewed_slices_k,

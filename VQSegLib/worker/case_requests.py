@@ -32,7 +32,8 @@ class CaseRequests:
     Attributes:
         quick: Methods that answer in milliseconds, in the order they are asked.
         long: Methods that return the work to do, one at a time, because they need the device.
-        background: Methods that return work to do beside a long request, one after the other.
+        handover: Methods that return work with one scan that a person waits for, beside everything else.
+        background: Methods that return work with many cases, beside a long request, one after the other.
     """
 
     def __init__(self, service: PoolService, volumes: VolumeStore) -> None:
@@ -52,12 +53,8 @@ class CaseRequests:
             "volume/read": self._read_volume,
         }
         self.long: dict[str, LongRequest] = {"cases/next": self._find_next}
-        self.background: dict[str, LongRequest] = {
-            "cases/add": self._add_case,
-            "cases/add_scans": self._add_scans,
-            "cases/open": self._open_case,
-            "cases/export": self._export,
-        }
+        self.handover: dict[str, LongRequest] = {"cases/add": self._add_case, "cases/open": self._open_case}
+        self.background: dict[str, LongRequest] = {"cases/add_scans": self._add_scans, "cases/export": self._export}
 
     def _list_cases(self, params: dict[str, Any]) -> Answer:
         asked = ListCasesParams.model_validate(params)
@@ -92,10 +89,12 @@ class CaseRequests:
 
         asked = AddCaseParams.model_validate(params)
         received = self._volumes.find(asked.volume)
+        # Now: the person may segment the scan again while it waits.
+        proposal = None if asked.model is None else received.find_proposal(asked.model)
 
         def work(job: Job) -> Answer:
             job.report(0.0, "Checking the scan")
-            submission = to_submission(asked, received)
+            submission = to_submission(asked, received.get(), proposal)
             job.report(0.2, "Writing the case")
             try:
                 summary = self._service.submit_case(Path(asked.project), submission, job.begin_last_step)

@@ -85,7 +85,8 @@ class Requests:
         slow_start: Methods that need the heavy packages; they do not hold up the quick ones.
         quick: Methods that answer in milliseconds, in the order they are asked.
         long: Methods that return the work to do, one at a time.
-        background: Methods whose work is done beside a long one, in the order they are asked.
+        handover: Methods whose work, with one scan, a person waits for; it waits for nothing but its like.
+        background: Methods whose work is done beside all that, in the order they are asked.
     """
 
     def __init__(self, service: Service) -> None:
@@ -104,11 +105,12 @@ class Requests:
         projects, cases, runs = ProjectRequests(service), CaseRequests(service, self._volumes), RunRequests(service)
         self.quick.update({**projects.quick, **cases.quick, **runs.quick})
         self.long.update(cases.long)
+        self.handover = cases.handover
         self.background = {**projects.background, **cases.background, **runs.background}
 
     def names(self) -> list[str]:
         """Return the names of all methods."""
-        return sorted([*self.slow_start, *self.quick, *self.long, *self.background])
+        return sorted([*self.slow_start, *self.quick, *self.long, *self.handover, *self.background])
 
     def _initialize(self, params: dict[str, Any]) -> Answer:
         asked = InitializeParams.model_validate(params)

@@ -53,9 +53,13 @@ class RunParams(ProjectParams):
 
 
 class ShowRunParams(RunParams):
-    """Parameters of ``runs/show``; ``first_event`` is ``next_event`` of the answer before."""
+    """Parameters of ``runs/show``; ``first_event`` is ``next_event`` of the answer before.
+
+    With ``log_lines`` the answer holds as many lines of the end of the run's log.
+    """
 
     first_event: Annotated[int, Field(ge=0)] = 0
+    log_lines: Annotated[int, Field(ge=0, le=1000)] = 0
 
 
 class StopParams(RunParams):
@@ -128,13 +132,15 @@ class RunRequests:
     def _show_run(self, params: dict[str, Any]) -> Answer:
         asked = ShowRunParams.model_validate(params)
         summary, events, following = self._service.show_run(Path(asked.project), asked.run, asked.first_event)
-        first = following - len(events)
-        return {
+        answer = {
             "run": summary.model_dump(mode="json"),
             "events": events,
-            "first_event": first,
+            "first_event": following - len(events),
             "next_event": following,
         }
+        if asked.log_lines:
+            answer["log"] = self._service.read_run_log(Path(asked.project), asked.run, asked.log_lines)
+        return answer
 
     def _stop_run(self, params: dict[str, Any]) -> Answer:
         asked = StopParams.model_validate(params)

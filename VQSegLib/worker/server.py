@@ -3,7 +3,7 @@
 The thread that reads stdin only registers requests, cancels them and passes them on; it never computes, so that cancel
 and the end of the stream are noticed at once. The quick lane takes every request in the order it came: scans are
 complete before the request that uses them. Long requests then go to a lane of their own, one at a time; what may run
-beside them, such as adding scans to a project, has another.
+beside them has two others: one scan that is stored or opened does not wait until a whole folder was added.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Server:
         self._jobs: dict[int | str, Job] = {}
         self._queued_jobs: list[Job] = []
         self._lock = threading.Lock()
-        self._start_lane, self._quick_lane, self._long_lane, self._background_lane = (
-            Lane(name) for name in ("start", "quick", "long", "background")
+        self._start_lane, self._quick_lane, self._long_lane, self._handover_lane, self._background_lane = (
+            Lane(name) for name in ("start", "quick", "long", "handover", "background")
         )
         threading.Thread(target=self._pulse, name="pulse", daemon=True).start()
 
@@ -108,6 +108,8 @@ class Server:
             self._run(job, lambda: quick(job.request.params))
         elif method in self._requests.long:
             self._serve_long(job)
+        elif method in self._requests.handover:
+            self._queue(job, self._requests.handover[method], self._handover_lane)
         elif method in self._requests.background:
             self._queue(job, self._requests.background[method], self._background_lane)
         else:
