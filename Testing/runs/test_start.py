@@ -219,7 +219,8 @@ def test_the_estimate_measures_steps_in_the_precision_of_the_run(
         return method
 
     monkeypatch.setattr(step_times, "build_method", build)
-    assert step_times.measure_step_seconds(plan(project, parent, settings=(f"device.precision={precision}",)).config) > 0
+    config = plan(project, parent, settings=(f"device.precision={precision}",)).config
+    assert step_times.measure_step_seconds(config) > 0
     assert set(seen) == {is_lower}
 
 
