@@ -150,7 +150,7 @@ class VQSeg(TeacherMethod[VQSegConfig]):
             msg = "QPM without a quantizer"
             raise RuntimeError(msg)
         config = self.config.code_perturbation
-        codes = quantizer.codes()
+        codes = quantized.codes
         if config.temperature is not None:
             self.temperature.fill_(config.temperature)
         elif step % config.refresh_steps == 0 or self.temperature == 0:
@@ -195,5 +195,5 @@ class VQSeg(TeacherMethod[VQSegConfig]):
         logs |= {"vq/perplexity": usage.perplexity, "vq/active_codes": usage.active_codes}
         terms = {"vq/commitment": self.config.vq_weight * quantized.commitment_loss}
         if self.config.usage_weight:
-            terms["vq/usage"] = self.config.usage_weight * usage_loss(quantized.latents, quantizer.codes())
+            terms["vq/usage"] = self.config.usage_weight * usage_loss(quantized.latents, quantized.codes)
         return terms
