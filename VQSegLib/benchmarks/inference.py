@@ -43,7 +43,7 @@ class InferenceSettings:
     Attributes:
         workloads: What is segmented.
         precisions: Precisions all contenders get.
-        slices: Only that many slices from the middle of the scan; None for all.
+        slices: Only that many slices from the middle of the scan; None for all, or eight of 518 x 518.
         repeats: Repetitions of each figure.
         device: "auto", "cpu", "cuda" or "cuda:<n>".
         clock: Name of the clock, see :data:`VQSegLib.benchmarks.machine.CLOCKS`.
