@@ -40,8 +40,10 @@ class _Views(NamedTuple):
 
     def cut(self, part: slice) -> tuple[list[Tensor], Tensor]:
         """Return encoder maps and post-quantization features of one part."""
-        features = [level[part] for level in self.features]
-        return features, self.quantized.quantized[part] if self.quantized else features[-1]
+        last = self.quantized.quantized if self.quantized else self.features[-1]
+        if part == slice(0, len(self.images)):  # on the way back, a cut that takes all would copy every map
+            return self.features, last
+        return [level[part] for level in self.features], last[part]
 
 
 class VQSeg(TeacherMethod[VQSegConfig]):

@@ -47,7 +47,7 @@ class _UsageLoss(torch.autograd.Function):
         shares = [each.softmax(1) for each in logits]
         means = [torch.linalg.vecdot(share, each).unsqueeze(1) for share, each in zip(shares, logits, strict=True)]
         levels = torch.cat([each.logsumexp(1) for each in logits])
-        mean_share = (sum(share.sum(0) for share in shares) / len(latents)).clamp_min(_LEAST_SHARE)
+        mean_share = torch.stack([share.sum(0) for share in shares]).sum(0).div_(len(latents)).clamp_min_(_LEAST_SHARE)
         loss: Tensor = (levels - torch.cat(means)[:, 0]).mean() - torch.special.entr(mean_share).sum()
         if any(ctx.needs_input_grad):
             ctx.save_for_backward(*_differentiate(pieces, codes, logits, shares, means, mean_share))
