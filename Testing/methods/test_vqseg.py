@@ -104,9 +104,12 @@ def test_the_release_loss_by_hand(make_method: MakeMethod, make_batch: MakeBatch
     assert logs["ssl/mask_ratio"] == pytest.approx(float((pseudo >= 0).float().mean()))
 
 
-def test_the_papers_loss_by_hand(make_method: MakeMethod, make_batch: MakeBatch) -> None:
+@pytest.mark.parametrize("reconstruction_weight", [1, 0.1])
+def test_the_papers_loss_by_hand(make_method: MakeMethod, make_batch: MakeBatch, reconstruction_weight: float) -> None:
     """L_seg and L_rec of labeled patches, half strong view and half perturbed code, L_rec of unlabeled ones, L_vq."""
-    config = VQSegConfig(code_perturbation=NO_CHANGE, qpm_warmup=0, consistency_weight=2)
+    config = VQSegConfig(
+        code_perturbation=NO_CHANGE, qpm_warmup=0, consistency_weight=2, reconstruction_weight=reconstruction_weight
+    )
     method = make_method(config, quantizer={"codebook_size": 16, "code_dim": 16})
     batch, network = make_batch(), method.student
     with torch.no_grad():
@@ -120,7 +123,7 @@ def test_the_papers_loss_by_hand(make_method: MakeMethod, make_batch: MakeBatch)
         for image in (batch.labeled, batch.unlabeled_weak):
             quantized = network.quantize(network.encode(image)).quantized
             errors.append((network.reconstruct(quantized, (16, 16)) - image).abs().mean())
-        terms["loss/reconstruction"] = errors[0] + 2 * errors[1]
+        terms["loss/reconstruction"] = reconstruction_weight * (errors[0] + 2 * errors[1])
         images = torch.cat([batch.labeled, batch.unlabeled_strong[0], batch.unlabeled_weak])
         terms["vq/commitment"] = network.quantize(network.encode(images)).commitment_loss
     loss, logs = step(method, batch)

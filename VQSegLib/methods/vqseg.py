@@ -1,7 +1,7 @@
 """VQ-Seg (NeurIPS 2025, arXiv 2601.10124): mean teacher with perturbed codes, dual branch and feature adapter.
 
-``L = L_labeled + w(t) L_unlabeled + L_reconstruction + lambda_a L_align + lambda_vq L_vq + lambda_use L_use``. The
-paper's objective has no term that trains the codebook map; ``L_vq`` is SimVQ's.
+``L = L_labeled + w(t) L_unlabeled + lambda_r L_reconstruction + lambda_a L_align + lambda_vq L_vq + lambda_use L_use``.
+The paper's objective has no term that trains the codebook map; ``L_vq`` is SimVQ's.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ class VQSeg(TeacherMethod[VQSegConfig]):
         total = error[:labeled].mean()
         if len(error) > labeled:
             total = total + unlabeled_weight * error[labeled:].mean()
-        return {"loss/reconstruction": total}
+        return {"loss/reconstruction": self.config.reconstruction_weight * total}
 
     def _alignment(self, views: _Views, step: int) -> dict[str, Tensor]:
         """Return the patch-wise InfoNCE against the foundation teacher on labeled and clean unlabeled patches (PFA)."""

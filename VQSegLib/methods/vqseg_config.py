@@ -52,6 +52,7 @@ class VQSegConfig(TeacherConfig):
     rampup_steps: int = Field(
         default=0, ge=0, description="Steps over which consistency_weight then grows; 0: at once."
     )
+    reconstruction_weight: float = Field(default=1, ge=0, description="Weight of the image branch's L1 (paper: 1).")
     alignment_weight: float = Field(default=5, ge=0, description="Weight of PFA (paper: lambda_a); grows over 10 %.")
     vq_weight: float = Field(default=1, ge=0, description="Weight of codebook and commitment loss.")
     usage_weight: float = Field(default=0, ge=0, le=0.1, description="Weight of the release's usage loss.")
