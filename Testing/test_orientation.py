@@ -34,7 +34,6 @@ def test_canonical_axes_run_left_posterior_superior_and_no_voxel_moves(affine):
             places.append(each.affine_ijk_to_ras @ [i, j, k, 1])
         np.testing.assert_allclose(places[0], places[1])
     axis_map = AxisMap.of(affine)
-    np.testing.assert_array_equal(axis_map.from_canonical(canonical.array), volume.array)
     box = Box((0, 1, 1), (1, 3, 3))
     in_canonical = canonical.array[axis_map.box_to_canonical(box, volume.shape_kji).slices]
     assert sorted(in_canonical.ravel()) == sorted(volume.array[box.slices].ravel())
@@ -54,10 +53,3 @@ def test_a_sheared_volume_still_has_closest_axes():
     sheared = LPS.copy()
     sheared[:3, 2] += LPS[:3, 1] * 2
     np.testing.assert_array_equal(to_canonical(Volume(np.arange(24).reshape(2, 3, 4), sheared)).array.shape, (2, 3, 4))
-
-
-def test_values_per_axis_follow_the_axes():
-    sagittal = np.zeros((4, 4))
-    sagittal[3, 3] = 1
-    sagittal[1, 0], sagittal[2, 1], sagittal[0, 2] = -0.7, 3.0, -0.5  # i posterior, j superior, k left
-    assert AxisMap.of(sagittal).triple_to_canonical((0.5, 3.0, 0.7)) == (3.0, 0.7, 0.5)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from VQSegLib.project_service import ProjectService
-from VQSegLib.request_helpers import never, stopper, without_time
-from VQSegLib.service_results import ImportedCases, OnProgress
+from VQSegLib.request_helpers import patient_of
 
 if TYPE_CHECKING:
-    from VQSegLib.export.results import ExportReport
     from VQSegLib.project.cases import CaseRecord
     from VQSegLib.project.folder import Project
-    from VQSegLib.project.importing import ImportResult
     from VQSegLib.project.review import Review
     from VQSegLib.project_results import CaseList, CaseSummary, OpenedCase
     from VQSegLib.submission import Submission
@@ -73,38 +70,9 @@ class CaseService(ProjectService):
         from VQSegLib.image_files import load_label_map, load_volume
 
         project = self.open_project(path)
-        patient_id = None if same_patient_as is None else project.case(same_patient_as).patient_id
+        patient_id = patient_of(project, same_patient_as)
         volumes = load_volume(image), load_label_map(label)
         return project.add_case(*volumes, split=split, patient_id=patient_id, review=review, is_revision=is_revision)
-
-    def add_scans(
-        self,
-        path: Path,
-        sources: Sequence[Path],
-        *,
-        split: str | None = None,
-        same_patient_as: str | None = None,
-        on_progress: OnProgress | None = None,
-        cancelled: Callable[[], bool] = never,
-    ) -> ImportedCases:
-        """Add scans without label maps: image files, DICOM series, or folders that hold any of these.
-
-        Raises:
-            UserError: The project cannot be used or nothing is found; single scans that fail are listed instead.
-        """
-        from VQSegLib.project.importing import add_scans
-
-        project = self.open_project(path)
-        patient_id = None if same_patient_as is None else project.case(same_patient_as).patient_id
-        result = add_scans(
-            project,
-            sources,
-            split=split,
-            patient_id=patient_id,
-            on_progress=without_time(on_progress),
-            cancelled=cancelled,
-        )
-        return _answer(result)
 
     def relabel_case(self, path: Path, case_id: str, label: Path, review: Review) -> CaseRecord:
         """Accept a label map as the next revision of a case.
@@ -173,71 +141,9 @@ class CaseService(ProjectService):
         for case_id in case_ids:
             project.remove_case(case_id)
 
-    def import_cases(
-        self,
-        path: Path,
-        images: str,
-        labels: str | None = None,
-        *,
-        split: str | None = None,
-        keys: Collection[str] | None = None,
-        on_progress: OnProgress | None = None,
-        cancelled: Callable[[], bool] = never,
-    ) -> ImportedCases:
-        """Add every image that matches a pattern, with its label map; see :mod:`VQSegLib.project.importing`.
-
-        Raises:
-            UserError: The project or a pattern cannot be used; single files that fail are listed instead.
-        """
-        from VQSegLib.project.importing import import_cases
-
-        result = import_cases(
-            self.open_project(path),
-            images,
-            labels,
-            split=split,
-            keys=keys,
-            on_progress=without_time(on_progress),
-            cancelled=cancelled,
-        )
-        return _answer(result)
-
-    def export_cases(
-        self,
-        path: Path,
-        output: Path,
-        form: str,
-        *,
-        case_ids: Collection[str] | None = None,
-        series: Path | None = None,
-        on_progress: OnProgress | None = None,
-        cancelled: Callable[[], bool] = never,
-    ) -> ExportReport:
-        """Export labeled cases; see :func:`VQSegLib.export.formats.export_cases`.
-
-        Raises:
-            UserError: One sentence about why it is refused; nothing was written.
-            Cancelled: ``cancelled`` answered True; nothing was written.
-        """
-        from VQSegLib.export.formats import export_cases
-
-        project, stop = self.open_project(path), stopper(cancelled)
-        total = len(case_ids) if case_ids else max(1, sum(one.is_labeled for one in project.list_cases().records))
-
-        def before_case(number: int, _case_id: str) -> None:
-            stop()
-            if on_progress is not None:
-                on_progress(min(1.0, number / total), f"Case {number + 1}", None)
-
-        return export_cases(project, output, form, case_ids=case_ids, series=series, before_case=before_case)
-
     def _with_cases(self, path: Path, case_ids: Collection[str]) -> Project:
         """Open a project and make sure that it has all these cases, readable or not."""
         project = self.open_project(path)
         for case_id in case_ids:
             project.require_case(case_id)
         return project
-
-
-def _answer(result: ImportResult) -> ImportedCases:
-    return ImportedCases(imported=result.imported, failed=result.failed, is_stopped=result.is_stopped)

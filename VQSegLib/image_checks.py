@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk  # noqa: N813 - the library's own convention
 
 from VQSegLib.errors import VolumeError
+from VQSegLib.native_output import native_stderr_in_log
 from VQSegLib.scan_checks import MIN_SIDE, has_perpendicular_axes, narrow_voxels, sheared_sentence
 from VQSegLib.volume import Volume
 
@@ -49,7 +52,24 @@ def truncated_sentence(path: Path) -> str:
     return f"'{path}' is truncated: it ends before its last voxel; copy or export it again."
 
 
-def read_error_sentence(error: RuntimeError, path: Path) -> str:
+@contextmanager
+def told_read_errors(path: Path) -> Iterator[None]:
+    """Turn what the image library cannot read into one sentence; what it prints goes to the log.
+
+    Args:
+        path: File or folder that is read in the body.
+
+    Raises:
+        VolumeError: The body raised a RuntimeError, as the library does.
+    """
+    with native_stderr_in_log(path):
+        try:
+            yield
+        except RuntimeError as error:
+            raise VolumeError(_read_error_sentence(error, path)) from error
+
+
+def _read_error_sentence(error: RuntimeError, path: Path) -> str:
     """Return the sentence for an exception of SimpleITK's readers."""
     text = str(error)
     if "orthonormal" in text or "non-orthogonal" in text:

@@ -12,9 +12,10 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813 - the library's own convention
 
 from VQSegLib.atomic_files import written_atomically
-from VQSegLib.dicom_files import is_dicom_file, load_dicom
+from VQSegLib.dicom_files import load_dicom
+from VQSegLib.dicom_header import is_dicom_file
 from VQSegLib.errors import VolumeError
-from VQSegLib.image_checks import check_header, image_to_volume, read_error_sentence
+from VQSegLib.image_checks import check_header, image_to_volume, told_read_errors
 from VQSegLib.native_output import native_stderr_in_log
 from VQSegLib.nifti_checks import check_nifti
 from VQSegLib.volume import Array, Volume
@@ -47,15 +48,12 @@ def load_volume(path: Path) -> Volume:
     _check_suffix(path, READABLE_SUFFIXES, "read")
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
-    try:
-        with native_stderr_in_log(path):
-            reader.ReadImageInformation()
-            check_header(reader, path)
-            if path.name.lower().endswith((".nii", ".nii.gz")):
-                check_nifti(reader, path)
-            return image_to_volume(reader.Execute(), path)
-    except RuntimeError as error:
-        raise VolumeError(read_error_sentence(error, path)) from error
+    with told_read_errors(path):
+        reader.ReadImageInformation()
+        check_header(reader, path)
+        if path.name.lower().endswith((".nii", ".nii.gz")):
+            check_nifti(reader, path)
+        return image_to_volume(reader.Execute(), path)
 
 
 def load_label_map(path: Path) -> Volume:

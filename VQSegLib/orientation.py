@@ -42,16 +42,8 @@ class AxisMap:
 
     def to_canonical(self, array: Array) -> Array:
         """Return a canonical view of an array in the volume's own axis order (no copy)."""
-        return np.transpose(array, self.source_axis_kji)[self._flips]
-
-    def from_canonical(self, array: Array) -> Array:
-        """Return the inverse view: a canonical array in the volume's own axis order (no copy)."""
-        return np.transpose(array[self._flips], np.argsort(self.source_axis_kji))
-
-    def triple_to_canonical(self, values_kji: tuple[float, float, float]) -> tuple[float, float, float]:
-        """Return per-axis values (sizes, spacings) in canonical order."""
-        k, j, i = (values_kji[axis] for axis in self.source_axis_kji)
-        return k, j, i
+        k, j, i = (slice(None, None, -1 if flipped else 1) for flipped in self.is_flipped_kji)
+        return np.transpose(array, self.source_axis_kji)[k, j, i]
 
     def box_to_canonical(self, box: Box, shape_kji: Triple) -> Box:
         """Return a box of an array of ``shape_kji`` (own axis order) in canonical indices."""
@@ -61,11 +53,6 @@ class AxisMap:
             starts.append(shape_kji[axis] - stop if flipped else start)
             stops.append(shape_kji[axis] - start if flipped else stop)
         return Box((starts[0], starts[1], starts[2]), (stops[0], stops[1], stops[2]))
-
-    @property
-    def _flips(self) -> tuple[slice, slice, slice]:
-        k, j, i = (slice(None, None, -1 if flipped else 1) for flipped in self.is_flipped_kji)
-        return k, j, i
 
 
 def to_canonical(volume: Volume) -> Volume:

@@ -11,12 +11,13 @@ from VQSegLib.errors import UserError
 from VQSegLib.request_helpers import without_time
 from VQSegLib.scan_service import ScanService
 from VQSegLib.service_results import OnProgress
+from VQSegLib.transfer_service import TransferService
 
 if TYPE_CHECKING:
     from VQSegLib.pool.next_scans import NextScans
 
 
-class PoolService(CaseService, ScanService):
+class PoolService(CaseService, TransferService, ScanService):
     """Answers requests that need both a project and a model."""
 
     def find_next_scans(
@@ -53,7 +54,7 @@ class PoolService(CaseService, ScanService):
         if model is None and active is None:
             msg = "The project uses no model of its own yet; say which model is to look at the scans."
             raise UserError(msg)
-        loaded, _ = self._get_model(model or str(active), on_progress)
+        loaded = self._last_model.load(model or str(active), on_progress)
         return find_next_scans(
             project, loaded, limit=limit, device=device, on_progress=without_time(on_progress), cancelled=cancelled
         )

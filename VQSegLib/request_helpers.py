@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from VQSegLib.errors import Cancelled
 from VQSegLib.service_results import OnProgress
+
+if TYPE_CHECKING:
+    from VQSegLib.project.folder import Project
 
 
 def never() -> bool:
@@ -27,3 +31,12 @@ def stopper(cancelled: Callable[[], bool]) -> Callable[[], None]:
             raise Cancelled(msg)
 
     return stop
+
+
+def patient_of(project: Project, case_id: str | None) -> str | None:
+    """Return the patient of an earlier case; None, a new patient, when no case is given.
+
+    Raises:
+        ProjectError: There is no such case, or it is damaged.
+    """
+    return None if case_id is None else project.case(case_id).patient_id

@@ -1,24 +1,20 @@
-"""What can be asked about one scan; the model that was used last stays in memory, on its device."""
+"""What can be asked about one scan."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from VQSegLib.device_turns import clinicians_turn
+from VQSegLib.last_model import LastModel
 from VQSegLib.output_checks import check_output_file
-from VQSegLib.request_helpers import never, stopper
-from VQSegLib.resources import find_model
+from VQSegLib.scan_turn import scan_turn
 from VQSegLib.service_results import OnProgress, SegmentationResult, SegmentedVolume, measure_labels
 
 if TYPE_CHECKING:
     from VQSegLib.box import Box
-    from VQSegLib.inference.predictor import Prediction
     from VQSegLib.inference.uncertainty import Uncertainty
-    from VQSegLib.models.checkpoint import Model
     from VQSegLib.volume import Volume
 
 
@@ -26,7 +22,7 @@ class ScanService:
     """Answers requests about one scan."""
 
     def __init__(self) -> None:
-        self._models: dict[Path, Model] = {}
+        self._last_model = LastModel()
 
     def segment(
         self,
@@ -100,12 +96,10 @@ class ScanService:
         """
         from VQSegLib.inference.predictor import Predictor
 
-        started = time.perf_counter()
-        loaded, loading = self._get_model(model, on_progress)
-        predictor = Predictor(loaded, device=device)
-        with _before_runs(device, on_progress, cancelled):
+        with scan_turn(self._last_model, model, device, on_progress, cancelled) as turn:
+            predictor = Predictor(turn.model, device=device)
             prediction = predictor.predict(volume, roi=roi, on_progress=on_progress, cancelled=cancelled)
-        return _describe(prediction, loaded, started, loading)
+            return turn.describe(prediction)
 
     def estimate_uncertainty(
         self,
@@ -135,12 +129,10 @@ class ScanService:
         """
         from VQSegLib.inference.uncertainty import UncertaintyEstimator
 
-        started = time.perf_counter()
-        loaded, loading = self._get_model(model, on_progress)
-        estimator = UncertaintyEstimator(loaded, samples=samples, device=device)
-        with _before_runs(device, on_progress, cancelled):
+        with scan_turn(self._last_model, model, device, on_progress, cancelled) as turn:
+            estimator = UncertaintyEstimator(turn.model, samples=samples, device=device)
             unsure = estimator.estimate(volume, roi=roi, on_progress=on_progress, cancelled=cancelled)
-        return unsure, _describe(unsure.prediction, loaded, started, loading)
+            return unsure, turn.describe(unsure.prediction)
 
     def refine_volume(
         self,
@@ -174,11 +166,9 @@ class ScanService:
         """
         from VQSegLib.inference.refinement import refine
 
-        started = time.perf_counter()
-        loaded, loading = self._get_model(model, on_progress)
-        with _before_runs(device, on_progress, cancelled):
+        with scan_turn(self._last_model, model, device, on_progress, cancelled) as turn:
             refinement = refine(
-                loaded,
+                turn.model,
                 volume,
                 corrected,
                 corrected_slices_k,
@@ -188,50 +178,4 @@ class ScanService:
                 on_progress=on_progress,
                 cancelled=cancelled,
             )
-        return _describe(refinement.prediction, loaded, started, loading)
-
-    def _get_model(self, model: str, on_progress: OnProgress | None) -> tuple[Model, float]:
-        """Return a model and the seconds it took to load, next to none if it was used last."""
-        started = time.perf_counter()
-        path = find_model(model)
-        if on_progress is not None and path not in self._models:
-            on_progress(0.0, "Loading the model", None)
-        loaded = self._load_model(path)
-        return loaded, time.perf_counter() - started
-
-    def _load_model(self, path: Path) -> Model:
-        """Load a model once; a model file never changes after it is written."""
-        from VQSegLib.models.checkpoint import load_checkpoint
-
-        if path not in self._models:
-            self._models = {path: load_checkpoint(path)}
-        return self._models[path]
-
-
-def _before_runs(
-    device: str, on_progress: OnProgress | None, cancelled: Callable[[], bool] | None
-) -> AbstractContextManager[None]:
-    """Let training runs on this machine wait; on a GPU one may have to finish its step first.
-
-    Raises:
-        ConfigError: There is no such device.
-    """
-    from VQSegLib.inference.device import resolve_device
-
-    def tell() -> None:
-        if on_progress is not None:
-            on_progress(0.0, "Waiting for a training step to end", None)
-
-    return clinicians_turn(tell, stopper(cancelled or never), shares_step=resolve_device(device).type == "cpu")
-
-
-def _describe(prediction: Prediction, model: Model, started: float, loading_seconds: float) -> SegmentedVolume:
-    return SegmentedVolume(
-        label_map=prediction.label_map,
-        model=model,
-        device=prediction.device,
-        precision=prediction.precision,
-        seconds=time.perf_counter() - started,
-        seconds_by_stage={"Loading the model": loading_seconds, **prediction.seconds_by_stage},
-        notes=prediction.notes,
-    )
+            return turn.describe(refinement.prediction)

@@ -202,8 +202,10 @@ class Service(ModelService, RunService, PoolService):
         Raises:
             ModelFileError: What is wrong with the file.
         """
+        from VQSegLib.models.checkpoint import load_checkpoint
+
         path = find_model(model)
-        loaded = self._load_model(path)
+        loaded = load_checkpoint(path)
         return VerifiedModel(path=str(path), name=loaded.card.name, sha256=loaded.sha256)
 
     def import_model(self, source: Path, output: Path, *, name: str, labels: LabelTable | None = None) -> ModelCard:

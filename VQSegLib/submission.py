@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from VQSegLib.errors import ProjectError
+from VQSegLib.request_helpers import patient_of
 
 if TYPE_CHECKING:
     from VQSegLib.project.cases import CaseRecord
@@ -55,9 +56,7 @@ def submit(project: Project, submission: Submission, before_commit: Callable[[],
     from VQSegLib.project.drawn_labels import paste_structures
     from VQSegLib.project.hashes import hash_voxels
 
-    image, patient_id = submission.image, None
-    if submission.same_patient_as is not None:
-        patient_id = project.case(submission.same_patient_as).patient_id
+    image, patient_id = submission.image, patient_of(project, submission.same_patient_as)
     if submission.drawn is None:
         return project.add_case(image, None, patient_id=patient_id, before_commit=before_commit)
     is_overlap_meant = "overlap" in submission.confirmed

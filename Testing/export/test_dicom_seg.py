@@ -80,7 +80,7 @@ def test_series_of_another_scan_is_refused(case: SimpleNamespace, tmp_path: Path
     with pytest.raises(ProjectError, match="not the image of case"):
         export_dicom_seg(case.project, case.other, SERIES, tmp_path / "seg.dcm")
     (tmp_path / "seg.dcm").write_text("")
-    with pytest.raises(ProjectError, match="must be a new file"):
+    with pytest.raises(ProjectError, match="exists already"):
         export_dicom_seg(case.project, case.case_id, SERIES, tmp_path / "seg.dcm")
     assert (tmp_path / "seg.dcm").read_text() == ""
 

@@ -140,7 +140,7 @@ def test_images_that_a_killed_export_left_are_removed_by_the_next(filled: Simple
     [
         ("Dataset1_A", "nnunet", "Dataset123_Name"),
         ("missing/Dataset001_A", "nnunet", "does not exist"),
-        ("missing/volumes.csv", "volumes", "cannot be written"),
+        ("missing/volumes.csv", "volumes", "does not exist"),
         ("out", "dicom", "choose one of nifti, nnunet, decathlon, volumes, dicom-seg"),
         ("out", "dicom-seg", "give --case and --series"),
     ],

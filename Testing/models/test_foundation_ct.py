@@ -98,7 +98,6 @@ def test_rebuilt_layers_compute_what_the_state_dict_says(blocks: int) -> None:
 def test_features_of_slices_and_volumes_lie_on_the_grid() -> None:
     teacher = AstraCtTeacher(_synthetic(), WIDE, num_slices=3)
     assert teacher.teacher_dim == 12
-    assert teacher.is_frozen
     assert teacher.features(torch.randn(2, 5, 40, 48)).features.shape == (2, 12, 16, 16)
     volume = teacher.features(torch.randn(2, 1, 9, 24, 24))
     assert volume.features.shape == (2, 12, 3, 16, 16)

@@ -88,7 +88,6 @@ def test_stem_and_first_block_compute_what_the_state_dict_says() -> None:
 
 def test_features_of_slices_and_volumes_lie_on_the_grid() -> None:
     teacher = ImageNetTeacher(_synthetic(), EIGHT_BITS, num_slices=3)
-    assert teacher.is_frozen
     assert teacher.features(torch.randn(2, 1, 40, 48)).features.shape == (2, teacher.teacher_dim, 16, 16)
     assert teacher.features(torch.randn(2, 1, 9, 24, 24)).features.shape == (2, teacher.teacher_dim, 3, 16, 16)
 

@@ -142,8 +142,9 @@ def test_autocast_changes_no_code(size: int) -> None:
     assert torch.allclose(again, exact.quantized, atol=1e-6)
 
 
-def test_own_simvq_equals_the_package() -> None:
-    """Oracle: SimVQ of vector-quantize-pytorch with the same weights (no bias, no rotation trick)."""
+@pytest.fixture
+def own_and_oracle() -> tuple[SimVQ, torch.nn.Module]:
+    """Our SimVQ and that of vector-quantize-pytorch with the same weights (no bias, no rotation trick)."""
     package = pytest.importorskip("vector_quantize_pytorch", reason="the oracle package is not installed")
     oracle = package.SimVQ(dim=6, codebook_size=12, channel_first=True, rotation_trick=False)
     own = build("simvq")
@@ -151,6 +152,11 @@ def test_own_simvq_equals_the_package() -> None:
         own.codebook.copy_(oracle.frozen_codebook)
         own.projection.weight.copy_(oracle.code_transform.weight)
         own.projection.bias.zero_()
+    return own, oracle
+
+
+def test_own_simvq_equals_the_package(own_and_oracle: tuple[SimVQ, torch.nn.Module]) -> None:
+    own, oracle = own_and_oracle
     for shape in ((2, 6, 5, 5), (2, 6, 3, 4, 5)):
         z = features(*shape)
         quantized, indices, loss = oracle(z)
@@ -160,14 +166,8 @@ def test_own_simvq_equals_the_package() -> None:
         assert float(result.commitment_loss.detach()) == pytest.approx(float(loss.detach()), rel=1e-5)
 
 
-def test_gradients_of_own_simvq_equal_those_of_the_package() -> None:
-    package = pytest.importorskip("vector_quantize_pytorch", reason="the oracle package is not installed")
-    oracle = package.SimVQ(dim=6, codebook_size=12, channel_first=True, rotation_trick=False)
-    own = build("simvq")
-    with torch.no_grad():
-        own.codebook.copy_(oracle.frozen_codebook)
-        own.projection.weight.copy_(oracle.code_transform.weight)
-        own.projection.bias.zero_()
+def test_gradients_of_own_simvq_equal_those_of_the_package(own_and_oracle: tuple[SimVQ, torch.nn.Module]) -> None:
+    own, oracle = own_and_oracle
     z = features(2, 6, 5, 5)
     theirs, ours = z.clone().requires_grad_(), z.clone().requires_grad_()
     oracle(theirs)[2].backward()

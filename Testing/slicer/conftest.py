@@ -120,6 +120,22 @@ def make_engine() -> Iterator[Callable[..., Any]]:
         engine.stopNow()
 
 
+@pytest.fixture(scope="module")
+def real_engine() -> Iterator[Any]:
+    """An engine around the real worker of this checkout, warm for all tests of a file, as a person has it."""
+    from VQSegUI.Engine import Engine
+    from VQSegUI.EngineCommand import EngineCommand
+
+    class Source:
+        def command(self) -> EngineCommand:
+            environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+            return EngineCommand((sys.executable, "-m", "VQSegLib.worker"), environment)
+
+    engine = Engine(Source())
+    yield engine
+    engine.stopNow()
+
+
 class Panel:
     """The module panel as a person sees it: widgets by their name in the .ui files."""
 

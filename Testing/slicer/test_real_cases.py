@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import numpy as np
 import pytest
 import qt
 import slicer
-from test_real_worker import RealWorker
 
 from VQSegLib.image_files import save_volume
 from VQSegLib.project.folder import Project
@@ -25,17 +23,9 @@ from VQSegUI.SegmentBridge import referenceVolume
 from VQSegUI.Segments import labelName
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    """One warm engine for all tests of this file, as a person has it."""
-    made = Engine(RealWorker())
-    yield made
-    made.stopNow()
-
-
 @pytest.fixture
-def logic(engine: Engine) -> VQSegLogic:
-    return VQSegLogic(engine=engine)
+def logic(real_engine: Engine) -> VQSegLogic:
+    return VQSegLogic(engine=real_engine)
 
 
 @pytest.fixture
@@ -128,7 +118,7 @@ def test_values_stay_when_segments_are_renamed_reordered_deleted_and_drawn_again
 
 
 def test_the_panel_builds_a_data_set(
-    engine: Engine,
+    real_engine: Engine,
     make_panel: Any,
     make_volume: Any,
     tiny_model: Path,
@@ -138,7 +128,7 @@ def test_the_panel_builds_a_data_set(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """New project, queue, revise, reopen, exclude, next scan: every click of a person, every file checked."""
-    opened = make_panel(engine)
+    opened = make_panel(real_engine)
     ct = make_volume(noise(2))
     opened.open(ct)
     opened.widget.addModelFile(str(tiny_model))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +10,8 @@ import pytest
 import slicer
 
 from VQSegUI.Engine import Engine
-from VQSegUI.EngineCommand import EngineCommand
 from VQSegUI.Logic import VQSegLogic
 from VQSegUI.Problem import Problem
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-class RealWorker:
-    """Starts the worker as a checkout does."""
-
-    def command(self) -> EngineCommand:
-        environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        return EngineCommand((sys.executable, "-m", "VQSegLib.worker"), environment)
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    """One warm engine for all tests of this file, as a person has it."""
-    made = Engine(RealWorker())
-    yield made
-    made.stopNow()
 
 
 @pytest.fixture
@@ -54,11 +33,11 @@ def segment_by_library(volume: Any, model: Path) -> np.ndarray:
 
 @pytest.mark.parametrize("flip", [(1, 1, 1), (-1, 1, 1), (1, -1, -1)], ids=["as it is", "mirrored", "upside down"])
 def test_slicer_and_library_give_the_same_voxels(
-    engine: Engine, ct: Any, tiny_model: Path, voxels: Any, flip: tuple[int, int, int]
+    real_engine: Engine, ct: Any, tiny_model: Path, voxels: Any, flip: tuple[int, int, int]
 ) -> None:
     ct.SetIJKToRASDirections(flip[0], 0, 0, 0, flip[1], 0, 0, 0, flip[2])
 
-    proposal = VQSegLogic(engine=engine).segment(ct, model=str(tiny_model), device="cpu", wait=True)
+    proposal = VQSegLogic(engine=real_engine).segment(ct, model=str(tiny_model), device="cpu", wait=True)
 
     expected = segment_by_library(ct, tiny_model)
     assert np.unique(expected).size > 1
@@ -67,7 +46,9 @@ def test_slicer_and_library_give_the_same_voxels(
             np.testing.assert_array_equal(voxels(proposal, name, ct), expected == value)
 
 
-def test_a_rotated_scan_is_segmented_where_it_is_shown(engine: Engine, ct: Any, tiny_model: Path, voxels: Any) -> None:
+def test_a_rotated_scan_is_segmented_where_it_is_shown(
+    real_engine: Engine, ct: Any, tiny_model: Path, voxels: Any
+) -> None:
     """The network sees the patient upright although the voxels alone would not say so."""
     import vtk
 
@@ -79,7 +60,7 @@ def test_a_rotated_scan_is_segmented_where_it_is_shown(engine: Engine, ct: Any, 
     turned.SetMatrixTransformToParent(matrix)
     ct.SetAndObserveTransformNodeID(turned.GetID())
 
-    proposal = VQSegLogic(engine=engine).segment(ct, model=str(tiny_model), device="cpu", wait=True)
+    proposal = VQSegLogic(engine=real_engine).segment(ct, model=str(tiny_model), device="cpu", wait=True)
 
     assert proposal.GetTransformNodeID() == turned.GetID()
     expected = segment_by_library(ct, tiny_model)
@@ -87,6 +68,6 @@ def test_a_rotated_scan_is_segmented_where_it_is_shown(engine: Engine, ct: Any, 
     np.testing.assert_array_equal(voxels(proposal, name, ct), expected == value)
 
 
-def test_waiting_raises_the_sentence_of_the_engine(engine: Engine, ct: Any) -> None:
+def test_waiting_raises_the_sentence_of_the_engine(real_engine: Engine, ct: Any) -> None:
     with pytest.raises(Problem, match="There is no model 'none'"):
-        VQSegLogic(engine=engine).segment(ct, model="none", wait=True)
+        VQSegLogic(engine=real_engine).segment(ct, model="none", wait=True)

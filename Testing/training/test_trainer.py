@@ -16,6 +16,7 @@ import torch
 from VQSegLib.errors import Cancelled, ConfigError, ProjectError, VQSegError
 from VQSegLib.methods import METHODS as ALL_METHODS
 from VQSegLib.models.checkpoint import load_checkpoint
+from VQSegLib.models.protocol import InMemoryModel
 from VQSegLib.project.cases import Split
 from VQSegLib.project.folder import Project
 from VQSegLib.training import trainer as trainer_module
@@ -318,7 +319,7 @@ def test_the_weights_with_the_best_validation_are_kept(
     scores = iter(dice)
     weights: dict[int, torch.Tensor] = {}
 
-    def score(_project: object, records: tuple, candidate: trainer_module.Candidate, *_: object) -> ValidationScores:
+    def score(_project: object, records: tuple, candidate: InMemoryModel, *_: object) -> ValidationScores:
         assert {record.split for record in records} == {Split.VALIDATION}
         weights[trainer.step] = candidate.network.segmentation_decoder.head.weight.detach().clone()
         return ValidationScores({"Cord": next(scores)})

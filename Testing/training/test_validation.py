@@ -10,9 +10,10 @@ from torch import nn
 
 from VQSegLib.errors import Cancelled
 from VQSegLib.models.config import NetworkConfig, PreprocessingConfig
+from VQSegLib.models.protocol import InMemoryModel
 from VQSegLib.project.cases import Split
 from VQSegLib.project.folder import Project
-from VQSegLib.training.validation import Candidate, ValidationScores, validate
+from VQSegLib.training.validation import ValidationScores, validate
 
 PREPROCESSING = PreprocessingConfig(window_low=-1000, window_high=1000, patch_size=(8, 12, 12))
 
@@ -34,10 +35,10 @@ class Thresholds(nn.Module):
         return torch.stack([part.float() for part in logits], dim=1)
 
 
-def candidate(project: Project, *, swapped: bool = False) -> Candidate:
+def candidate(project: Project, *, swapped: bool = False) -> InMemoryModel:
     network = NetworkConfig(spatial_dims=3, num_classes=4)
     whole = PREPROCESSING.model_copy(update={"patch_size": None})
-    return Candidate(Thresholds(swapped=swapped), network, whole, project.labels)
+    return InMemoryModel(Thresholds(swapped=swapped), network, whole, project.labels)
 
 
 def test_a_right_segmentation_scores_high_for_each_label(project: Project) -> None:

@@ -2,87 +2,26 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from VQSegLib.commands.case_export import export_cases
-from VQSegLib.commands.case_import import SplitOption, import_cases, print_imported
+from VQSegLib.commands.case_import import import_cases
+from VQSegLib.commands.case_label import CaseArgument, add_cases, relabel_case
 from VQSegLib.commands.case_next import find_next
-from VQSegLib.commands.interrupt import cancel_on_interrupt
 from VQSegLib.commands.project import JsonOption, ProjectArgument
-from VQSegLib.commands.terminal import print_result, print_sentence, shown_progress
+from VQSegLib.commands.terminal import print_result, print_sentence
 from VQSegLib.errors import UserError
 
 app = typer.Typer(help="Add scans and label maps to a project.", no_args_is_help=True)
 app.command("import")(import_cases)
 app.command("export")(export_cases)
 app.command("next")(find_next)
+app.command("add")(add_cases)
+app.command("relabel")(relabel_case)
 
-CaseArgument = Annotated[str, typer.Argument(help="Case id, as `vqseg cases list` shows it.")]
 CasesArgument = Annotated[list[str], typer.Argument(help="Case ids, as `vqseg cases list` shows them.")]
-AnnotatorOption = Annotated[str | None, typer.Option(help="Name to be recorded as who made the label map.")]
-ReviewedOption = Annotated[
-    str | None, typer.Option(help="Slices a person vouches for, from 0: 3,5-9; all if left out. Only these train.")
-]
-ModelOption = Annotated[str | None, typer.Option(help="Model whose proposal was corrected: file or name.")]
-ProposalOption = Annotated[Path | None, typer.Option(help="That proposal; what was changed in it is recorded.")]
-EmptyOption = Annotated[bool, typer.Option("--allow-empty", help="Confirm that none of the structures is there.")]
-
-
-@app.command("add")
-def add_cases(
-    project: ProjectArgument,
-    scans: Annotated[list[Path], typer.Argument(help="Images, DICOM folders, or folders that hold any of these.")],
-    label: Annotated[Path | None, typer.Option(help="Label map of the one scan given.")] = None,
-    reviewed: ReviewedOption = None,
-    annotator: AnnotatorOption = None,
-    model: ModelOption = None,
-    proposal: ProposalOption = None,
-    allow_empty: EmptyOption = False,
-    revision: Annotated[
-        bool, typer.Option("--revision", help="Accept the label map although the scan has one already.")
-    ] = False,
-    same_patient_as: Annotated[
-        str | None, typer.Option(help="Earlier case of the same patient; all scans of a patient are on one side.")
-    ] = None,
-    split: SplitOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Add a scan with its label map, or any number of scans without."""
-    from VQSegLib.project_review import build_review
-    from VQSegLib.service import Service
-
-    service = Service()
-    if label is None:
-        _refuse_label_options(reviewed=reviewed, proposal=proposal, model=model, allow_empty=allow_empty or None)
-        with cancel_on_interrupt() as is_cancelled, shown_progress() as on_progress:
-            result = service.add_scans(
-                project,
-                scans,
-                split=split,
-                same_patient_as=same_patient_as,
-                on_progress=on_progress,
-                cancelled=is_cancelled,
-            )
-        print_imported(result, as_json=as_json)
-        return
-    if len(scans) != 1:
-        msg = f"A label map belongs to one scan, given {len(scans)} scans; add them one by one, or use `cases import`."
-        raise UserError(msg)
-    review = build_review(
-        annotator_id=annotator,
-        model=model,
-        proposal=proposal,
-        reviewed_slices=parse_slices(reviewed),
-        is_empty_meant=allow_empty,
-    )
-    record = service.add_case(
-        project, scans[0], label, review=review, split=split, same_patient_as=same_patient_as, is_revision=revision
-    )
-    print_result(record.model_dump_json(indent=2) if as_json else f"{record.case_id}\t{record.state}\t{record.split}")
 
 
 @app.command("list")
@@ -117,32 +56,6 @@ def show_case(project: ProjectArgument, case: CaseArgument) -> None:
     print_sentence(summary.split_reason)
     if summary.unjudged_labels:
         print_sentence(f"Its label map was accepted before the table had {', '.join(summary.unjudged_labels)}.")
-
-
-@app.command("relabel")
-def relabel_case(
-    project: ProjectArgument,
-    case: CaseArgument,
-    label: Annotated[Path, typer.Argument(help="Label map on the grid of the case's image.")],
-    reviewed: ReviewedOption = None,
-    annotator: AnnotatorOption = None,
-    model: ModelOption = None,
-    proposal: ProposalOption = None,
-    allow_empty: EmptyOption = False,
-) -> None:
-    """Accept a label map as the next revision of a case, which waits for training again; older revisions stay."""
-    from VQSegLib.project_review import build_review
-    from VQSegLib.service import Service
-
-    review = build_review(
-        annotator_id=annotator,
-        model=model,
-        proposal=proposal,
-        reviewed_slices=parse_slices(reviewed),
-        is_empty_meant=allow_empty,
-    )
-    record = Service().relabel_case(project, case, label, review)
-    print_result(f"{record.case_id}\t{record.state}\tr{len(record.labels)}")
 
 
 @app.command("exclude")
@@ -181,30 +94,3 @@ def remove_cases(
     Service().remove_cases(project, cases)
     for case in cases:
         print_result(f"{case}\tremoved")
-
-
-def parse_slices(text: str | None) -> tuple[int, ...] | None:
-    """Return the numbers of a list such as ``3,5-9``.
-
-    Raises:
-        UserError: The list cannot be understood.
-    """
-    if text is None:
-        return None
-    numbers: list[int] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if first > last:
-            msg = f"--reviewed '{text}' is no list of slices; give numbers and ranges such as 3,5-9."
-            raise UserError(msg)
-        numbers += range(first, last + 1)
-    return tuple(numbers)
-
-
-def _refuse_label_options(**options: object) -> None:
-    """Refuse what only makes sense with a label map."""
-    for name, given in options.items():
-        if given is not None:
-            msg = f"--{name.replace('_', '-')} says something about a label map; give it with --label."
-            raise UserError(msg)

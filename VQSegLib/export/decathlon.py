@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from VQSegLib.export.layout import (
-    BeforeCase,
-    class_values,
-    new_folder,
-    values_note,
-    write_classes,
-    write_image,
-    write_json,
-)
+from VQSegLib.export.layout import class_values, values_note, write_json, write_sides
+from VQSegLib.export.new_output import new_folder
 from VQSegLib.export.results import ExportReport
-from VQSegLib.export.selection import ExportSelection, select_labeled
+from VQSegLib.export.selection import BeforeCase, ExportSelection, select_labeled
 from VQSegLib.project.folder import Project
 
 
@@ -31,28 +24,16 @@ def export_decathlon(
         project: Project.
         output: Folder to make.
         case_ids: Only these cases; None for all labeled ones.
-        before_case: See :data:`~VQSegLib.export.layout.BeforeCase`.
+        before_case: See :data:`~VQSegLib.export.selection.BeforeCase`.
 
     Raises:
         ProjectError: Nothing is to be exported, or it cannot be written.
     """
     chosen = select_labeled(project, case_ids, takes_partial=False)
     with new_folder(output) as folder:
-        for side in ("Tr", "Ts") if chosen.test else ("Tr",):
-            (folder / f"images{side}").mkdir()
-            (folder / f"labels{side}").mkdir()
-        for number, record in enumerate(chosen.all):
-            before_case(number, record.case_id)
-            side = "Tr" if record in chosen.train else "Ts"
-            write_image(project, record, folder / f"images{side}" / f"{record.case_id}.nii.gz")
-            write_classes(project, record, folder / f"labels{side}" / f"{record.case_id}.nii.gz", None)
+        write_sides(project, chosen, folder, before_case)
         write_json(folder / "dataset.json", _describe(project, output.name, chosen))
-    return ExportReport(
-        output=str(output),
-        train=tuple(record.case_id for record in chosen.train),
-        test=tuple(record.case_id for record in chosen.test),
-        left_out=chosen.left_out,
-    )
+    return chosen.report(output)
 
 
 def _describe(project: Project, name: str, chosen: ExportSelection) -> dict[str, object]:

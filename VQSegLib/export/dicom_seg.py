@@ -13,8 +13,10 @@ import numpy as np
 
 from VQSegLib import __version__
 from VQSegLib.atomic_files import written_atomically
-from VQSegLib.dicom_files import find_series, load_dicom
+from VQSegLib.dicom_files import load_dicom
+from VQSegLib.dicom_series import find_series
 from VQSegLib.errors import ProjectError, UserError
+from VQSegLib.export.new_output import check_new
 from VQSegLib.export.results import ExportReport
 from VQSegLib.labels import Code, Label
 from VQSegLib.project.cases import CaseRecord, LabelRevision, Split
@@ -48,9 +50,7 @@ def export_dicom_seg(project: Project, case_id: str, series: Path, output: Path)
         UserError: The extra is not installed, the series is not the image of the case, or nothing can be written.
     """
     _require_highdicom()
-    if output.exists() or not output.parent.is_dir():
-        msg = f"The output '{output}' must be a new file in an existing folder; choose another name."
-        raise ProjectError(msg)
+    check_new(output)
     record = project.case(case_id)
     label_map = project.load_label(case_id).array
     files = _matching_files(record, series)

@@ -8,10 +8,10 @@ from pathlib import Path
 from VQSegLib.errors import ProjectError
 from VQSegLib.export.decathlon import export_decathlon
 from VQSegLib.export.dicom_seg import export_dicom_seg
-from VQSegLib.export.layout import BeforeCase
 from VQSegLib.export.nifti import export_nifti
 from VQSegLib.export.nnunet import export_nnunet
 from VQSegLib.export.results import ExportReport
+from VQSegLib.export.selection import BeforeCase
 from VQSegLib.export.volumes_csv import export_volumes
 from VQSegLib.project.folder import Project
 
@@ -41,7 +41,7 @@ def export_cases(
         form: Name of the format: one of ``EXPORTERS`` or ``dicom-seg``.
         case_ids: Only these cases; None for all labeled ones.
         series: For ``dicom-seg``: DICOM series the one case was made from.
-        before_case: See :data:`~VQSegLib.export.layout.BeforeCase`.
+        before_case: See :data:`~VQSegLib.export.selection.BeforeCase`.
 
     Raises:
         UserError: The format is not known, or the export is refused for one of its reasons.

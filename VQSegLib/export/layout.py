@@ -1,52 +1,18 @@
-"""What the folder layouts of nnU-Net and of the Medical Segmentation Decathlon share."""
+"""What the layouts of nnU-Net and of the Medical Segmentation Decathlon share."""
 
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from VQSegLib.atomic_files import rename_folder
-from VQSegLib.errors import ProjectError
+from VQSegLib.export.selection import BeforeCase, ExportSelection
 from VQSegLib.image_files import save_label_map, save_volume
-from VQSegLib.leftovers import find_leftovers, temporary_name
 from VQSegLib.project.cases import CaseRecord
 from VQSegLib.project.folder import Project
-from VQSegLib.project.writing import told_failures
 from VQSegLib.volume import Array
-
-BeforeCase = Callable[[int, str], None]
-"""Called with the number of cases done and the case that comes next; what it raises ends the export."""
-
-
-@contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder that takes the name ``path`` once the body is through.
-
-    Raises:
-        ProjectError: Something is there already, the parent is missing, or it cannot be written.
-    """
-    if not path.parent.is_dir():
-        msg = f"The folder '{path.parent}' does not exist; create it or choose another output."
-        raise ProjectError(msg)
-    if path.exists():
-        msg = f"The output '{path}' exists already; choose another name, nothing is replaced."
-        raise ProjectError(msg)
-    building = path.with_name(temporary_name())
-    with told_failures(path.parent):
-        for leftover in find_leftovers(path.parent):  # images of patients, left by an export that was killed
-            shutil.rmtree(leftover, ignore_errors=True)
-        try:
-            building.mkdir()
-            yield building
-            rename_folder(building, path)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
 
 
 def class_values(project: Project) -> dict[int, int]:
@@ -54,30 +20,47 @@ def class_values(project: Project) -> dict[int, int]:
     return {label.value: number for number, label in enumerate(project.labels.labels, start=1)}
 
 
-def write_image(project: Project, record: CaseRecord, file: Path) -> None:
-    """Write the image of a case."""
-    save_volume(file, project.load_image(record.case_id))
-
-
-def write_classes(project: Project, record: CaseRecord, file: Path, ignored_class: int | None) -> None:
-    """Write the label map of a case as consecutive classes on the grid of the image.
+def write_sides(
+    project: Project,
+    chosen: ExportSelection,
+    folder: Path,
+    before_case: BeforeCase,
+    *,
+    image_suffix: str = "",
+    ignored_class: int | None = None,
+) -> None:
+    """Write images and label maps to ``imagesTr`` and ``labelsTr``; what is never trained on to the same with ``Ts``.
 
     Args:
         project: Project.
-        record: Labeled case.
-        file: File to write.
+        chosen: Cases.
+        folder: Folder that gets these.
+        before_case: See :data:`~VQSegLib.export.selection.BeforeCase`.
+        image_suffix: What the format adds to the case's name in that of an image.
         ignored_class: Class of slices that nobody reviewed; None when all are.
     """
-    image, label = project.load_image(record.case_id), project.load_label(record.case_id)
+    for side in ("Tr", "Ts") if chosen.test else ("Tr",):
+        (folder / f"images{side}").mkdir()
+        (folder / f"labels{side}").mkdir()
+    for record in chosen.announced(before_case):
+        side = "Tr" if record in chosen.train else "Ts"
+        image = project.load_image(record.case_id)
+        save_volume(folder / f"images{side}" / f"{record.case_id}{image_suffix}.nii.gz", image)
+        classes = image.with_array(_load_classes(project, record, ignored_class))
+        save_label_map(folder / f"labels{side}" / f"{record.case_id}.nii.gz", classes)
+
+
+def _load_classes(project: Project, record: CaseRecord, ignored_class: int | None) -> Array:
+    """Return the label map of a case as consecutive classes ``(K, J, I)`` uint8, on the grid of the image."""
     lookup = np.zeros(256, np.uint8)
     for value, number in class_values(project).items():
         lookup[value] = number
-    classes: Array = lookup[label.array]
+    classes: Array = lookup[project.load_label(record.case_id).array]
     latest = record.latest_label
     if ignored_class is not None and latest is not None and latest.reviewed_slices is not None:
         unseen = np.setdiff1d(np.arange(len(classes)), latest.reviewed_slices)
         classes[unseen] = ignored_class
-    save_label_map(file, image.with_array(classes))
+    return classes
 
 
 def write_json(file: Path, content: dict[str, Any]) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from VQSegLib.export.layout import BeforeCase, new_folder, write_image
+from VQSegLib.export.new_output import new_folder
 from VQSegLib.export.results import ExportReport
-from VQSegLib.export.selection import select_labeled
-from VQSegLib.image_files import save_label_map
+from VQSegLib.export.selection import BeforeCase, select_labeled
+from VQSegLib.image_files import save_label_map, save_volume
 from VQSegLib.project.folder import Project
 
 
@@ -21,7 +21,7 @@ def export_nifti(
         project: Project.
         output: Folder to make.
         case_ids: Only these cases; None for all labeled ones.
-        before_case: See :data:`~VQSegLib.export.layout.BeforeCase`.
+        before_case: See :data:`~VQSegLib.export.selection.BeforeCase`.
 
     Raises:
         ProjectError: Nothing is to be exported, or it cannot be written.
@@ -29,18 +29,11 @@ def export_nifti(
     chosen = select_labeled(project, case_ids)
     notes = []
     with new_folder(output) as folder:
-        for number, record in enumerate(chosen.all):
-            before_case(number, record.case_id)
-            write_image(project, record, folder / f"{record.case_id}_image.nii.gz")
+        for record in chosen.announced(before_case):
+            save_volume(folder / f"{record.case_id}_image.nii.gz", project.load_image(record.case_id))
             save_label_map(folder / f"{record.case_id}_label.nii.gz", project.load_label(record.case_id))
             slices = record.latest_label.reviewed_slices if record.latest_label is not None else None
             if slices is not None:
                 notes.append(f"Of {record.case_id} only the slices {', '.join(map(str, slices))} were reviewed.")
         (folder / "labels.json").write_text(project.labels.model_dump_json(indent=2), encoding="utf-8")
-    return ExportReport(
-        output=str(output),
-        train=tuple(record.case_id for record in chosen.train),
-        test=tuple(record.case_id for record in chosen.test),
-        left_out=chosen.left_out,
-        notes=tuple(notes),
-    )
+    return chosen.report(output, notes)

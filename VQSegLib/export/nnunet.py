@@ -7,17 +7,10 @@ from collections.abc import Collection
 from pathlib import Path
 
 from VQSegLib.errors import ProjectError
-from VQSegLib.export.layout import (
-    BeforeCase,
-    class_values,
-    new_folder,
-    values_note,
-    write_classes,
-    write_image,
-    write_json,
-)
+from VQSegLib.export.layout import class_values, values_note, write_json, write_sides
+from VQSegLib.export.new_output import new_folder
 from VQSegLib.export.results import ExportReport
-from VQSegLib.export.selection import select_labeled
+from VQSegLib.export.selection import BeforeCase, select_labeled
 from VQSegLib.project.cases import CaseRecord
 from VQSegLib.project.folder import Project
 
@@ -36,7 +29,7 @@ def export_nnunet(
         project: Project.
         output: Folder to make, named as nnU-Net wants it: ``Dataset123_Name``.
         case_ids: Only these cases; None for all labeled ones.
-        before_case: See :data:`~VQSegLib.export.layout.BeforeCase`.
+        before_case: See :data:`~VQSegLib.export.selection.BeforeCase`.
 
     Raises:
         ProjectError: The name does not fit, nothing is to be exported, or it cannot be written.
@@ -48,22 +41,10 @@ def export_nnunet(
     has_partial = any(_is_partial(record) for record in chosen.all)
     ignored = len(project.labels.labels) + 1 if has_partial else None
     with new_folder(output) as folder:
-        for side in ("Tr", "Ts") if chosen.test else ("Tr",):
-            (folder / f"images{side}").mkdir()
-            (folder / f"labels{side}").mkdir()
-        for number, record in enumerate(chosen.all):
-            before_case(number, record.case_id)
-            side = "Tr" if record in chosen.train else "Ts"
-            write_image(project, record, folder / f"images{side}" / f"{record.case_id}_0000.nii.gz")
-            write_classes(project, record, folder / f"labels{side}" / f"{record.case_id}.nii.gz", ignored)
+        write_sides(project, chosen, folder, before_case, image_suffix="_0000", ignored_class=ignored)
         write_json(folder / "dataset.json", _describe(project, len(chosen.train), ignored))
-    return ExportReport(
-        output=str(output),
-        train=tuple(record.case_id for record in chosen.train),
-        test=tuple(record.case_id for record in chosen.test),
-        left_out=chosen.left_out,
-        notes=() if chosen.train else ("No case is on the training side, so nnU-Net has nothing to train on.",),
-    )
+    notes = () if chosen.train else ("No case is on the training side, so nnU-Net has nothing to train on.",)
+    return chosen.report(output, notes)
 
 
 def _describe(project: Project, train_cases: int, ignored: int | None) -> dict[str, object]:

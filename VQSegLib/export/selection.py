@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from VQSegLib.errors import ProjectError
+from VQSegLib.export.results import ExportReport
 from VQSegLib.project.cases import CaseRecord, CaseState, Split
 from VQSegLib.project.folder import Project
+
+BeforeCase = Callable[[int, str], None]
+"""Called with the number of cases done and the case that comes next; what it raises ends the export."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,22 @@ class ExportSelection:
     def all(self) -> tuple[CaseRecord, ...]:
         """All cases that are exported."""
         return self.train + self.test
+
+    def announced(self, before_case: BeforeCase) -> Iterator[CaseRecord]:
+        """Yield all cases, calling ``before_case`` before each."""
+        for number, record in enumerate(self.all):
+            before_case(number, record.case_id)
+            yield record
+
+    def report(self, output: Path, notes: Sequence[str] = ()) -> ExportReport:
+        """Return the answer of an export that wrote all of these cases to ``output``."""
+        return ExportReport(
+            output=str(output),
+            train=tuple(record.case_id for record in self.train),
+            test=tuple(record.case_id for record in self.test),
+            left_out=self.left_out,
+            notes=tuple(notes),
+        )
 
 
 def select_labeled(

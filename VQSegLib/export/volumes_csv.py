@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from VQSegLib.atomic_files import write_text
-from VQSegLib.errors import ProjectError
-from VQSegLib.export.layout import BeforeCase
+from VQSegLib.export.new_output import check_new
 from VQSegLib.export.results import ExportReport
-from VQSegLib.export.selection import select_labeled
+from VQSegLib.export.selection import BeforeCase, select_labeled
 from VQSegLib.project.folder import Project
 from VQSegLib.project.writing import told_failures
 
@@ -43,20 +42,17 @@ def export_volumes(
         project: Project.
         output: CSV file to make.
         case_ids: Only these cases; None for all labeled ones.
-        before_case: See :data:`~VQSegLib.export.layout.BeforeCase`.
+        before_case: See :data:`~VQSegLib.export.selection.BeforeCase`.
 
     Raises:
         ProjectError: The file exists, nothing is to be exported, or it cannot be written.
     """
-    if output.exists():
-        msg = f"The output '{output}' exists already; choose another name, nothing is replaced."
-        raise ProjectError(msg)
+    check_new(output)
     chosen = select_labeled(project, case_ids, takes_partial=False)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for number, record in enumerate(chosen.all):
-        before_case(number, record.case_id)
+    for record in chosen.announced(before_case):
         counts = np.bincount(project.load_label(record.case_id).array.ravel(), minlength=256)
         voxel_ml = math.prod(record.geometry.spacing_mm_kji) / 1000.0
         latest = record.labels[-1]
@@ -67,9 +63,4 @@ def export_volumes(
             writer.writerow((*row, name, label.value, label.name, voxels, f"{voxels * voxel_ml:.3f}"))
     with told_failures(output.parent):
         write_text(output, text.getvalue())
-    return ExportReport(
-        output=str(output),
-        train=tuple(record.case_id for record in chosen.train),
-        test=tuple(record.case_id for record in chosen.test),
-        left_out=chosen.left_out,
-    )
+    return chosen.report(output)

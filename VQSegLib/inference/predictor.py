@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from VQSegLib.inference.batched_forward import WindowComputation, evaluating
 from VQSegLib.inference.label_writer import LabelWriter
 from VQSegLib.inference.progress import OnProgress, Progress
 from VQSegLib.inference.region import clear_outside
+from VQSegLib.inference.run_options import RunOptions
 from VQSegLib.inference.window_engine import PREPARED, WindowEngine, WindowJob
 from VQSegLib.models.protocol import SegmentationModel
 from VQSegLib.volume import Volume
@@ -49,30 +51,18 @@ class Predictor:
     resampled to the grid of the input, argmax. Work streams along the slices, so that memory hardly grows with them.
     """
 
-    def __init__(
-        self,
-        model: SegmentationModel,
-        *,
-        device: str | torch.device = "auto",
-        precision: str = "auto",
-        window_batch_size: int | None = None,
-        stride: tuple[int, ...] | None = None,
-    ) -> None:
+    def __init__(self, model: SegmentationModel, **options: Unpack[RunOptions]) -> None:
         """Choose where and how to run.
 
         Args:
             model: Network with its configuration.
-            device: "auto", "cpu", "cuda" or "cuda:<n>".
-            precision: "auto", "float32" or "bfloat16"; auto is bfloat16 where the device has matrix units for it.
-            window_batch_size: Windows or slices per forward pass; None chooses by free memory.
-            stride: Distance of windows in voxels, one per side of the model's patch, instead of its overlap.
+            **options: ``device``, ``precision``, ``window_batch_size`` and ``stride``: see
+                :class:`~VQSegLib.inference.run_options.RunOptions`.
 
         Raises:
             ConfigError: If a value is unknown, impossible or contradicts the model.
         """
-        self._engine = WindowEngine(
-            model, device=device, precision=precision, window_batch_size=window_batch_size, stride=stride
-        )
+        self._engine = WindowEngine(model, **options)
 
     def predict(
         self,

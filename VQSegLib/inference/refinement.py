@@ -22,10 +22,8 @@ from VQSegLib.inference.progress import OnProgress, Progress
 from VQSegLib.inference.refinement_learning import RefinementSettings, learn
 from VQSegLib.inference.refinement_windows import WindowEncoder
 from VQSegLib.inference.window_engine import WindowEngine, WindowJob
-from VQSegLib.labels import LabelTable
-from VQSegLib.models.config import NetworkConfig, PreprocessingConfig
 from VQSegLib.models.network import VQSegNet
-from VQSegLib.models.protocol import SegmentationModel
+from VQSegLib.models.protocol import InMemoryModel, SegmentationModel
 from VQSegLib.volume import Volume
 
 _PREPARED, _LEARNED = 0.1, 0.5
@@ -49,16 +47,6 @@ class Refinement:
     windows: int
     loss_before: float
     loss_after: float
-
-
-@dataclass(frozen=True)
-class _RefinedModel:
-    """The copy that learned, in memory only."""
-
-    network: VQSegNet
-    network_config: NetworkConfig
-    preprocessing: PreprocessingConfig
-    labels: LabelTable
 
 
 def refine(
@@ -99,49 +87,55 @@ def refine(
             does not hold one window.
     """
     check_corrections(volume, corrected, corrected_slices_k, model.labels)
-    if not isinstance(model.network, VQSegNet):
-        msg = "This model's network has no decoder that could learn from corrections; choose a model made by VQSeg."
-        raise UserError(msg)
-    engine = WindowEngine(model, device=device, precision=precision)
+    learner = _Learner(model, settings or RefinementSettings(), device, precision)
     progress = Progress(_scaled(on_progress, 0.0, _LEARNED), cancelled)
-    job = engine.prepare(volume, None, progress)
+    job = learner.engine.prepare(volume, None, progress)
     planes = find_planes(corrected, corrected_slices_k, proposal, job.grid, model.labels)
-    learner = _Learner(engine, model.network, settings or RefinementSettings(), precision == "auto")
-    learned, _ = engine.run_somewhere(job, lambda device: learner.learn(job, planes, device))
+    learned, _ = learner.engine.run_somewhere(job, lambda device: learner.learn(job, planes, device))
     progress.end_stage()
-    refined = _RefinedModel(learned.network, model.network_config, model.preprocessing, model.labels)
-    predictor = Predictor(refined, device=device, precision=precision)
-    prediction = predictor.predict(
+    refined = InMemoryModel(learned.network, model.network_config, model.preprocessing, model.labels)
+    prediction = Predictor(refined, device=device, precision=precision).predict(
         volume, roi=roi, on_progress=_scaled(on_progress, _LEARNED, 1.0), cancelled=cancelled
     )
     slices_k = sorted(set(corrected_slices_k))
     prediction.label_map.array[slices_k] = corrected.array[slices_k]
     for stage, seconds in progress.seconds_by_stage.items():
         prediction.seconds_by_stage[stage] = prediction.seconds_by_stage.get(stage, 0.0) + seconds
-    return Refinement(
-        prediction=prediction,
-        slices_k=tuple(slices_k),
-        windows=learned.windows,
-        loss_before=float(np.mean(learned.losses[: learned.windows])),
-        loss_after=float(np.mean(learned.losses[-learned.windows :])),
-    )
+    return learned.describe(prediction, slices_k)
 
 
 @dataclass(frozen=True)
 class _Learned:
+    """The copy that learned, from how many windows, and the loss of each step."""
+
     network: VQSegNet
     windows: int
     losses: list[float]
 
+    def describe(self, prediction: Prediction, slices_k: Sequence[int]) -> Refinement:
+        """Return the result of the refinement that ended with ``prediction``."""
+        return Refinement(
+            prediction=prediction,
+            slices_k=tuple(slices_k),
+            windows=self.windows,
+            loss_before=float(np.mean(self.losses[: self.windows])),
+            loss_after=float(np.mean(self.losses[-self.windows :])),
+        )
 
-@dataclass(frozen=True)
+
 class _Learner:
     """Makes a copy of a network and lets it learn, on whichever device."""
 
-    engine: WindowEngine
-    network: VQSegNet
-    settings: RefinementSettings
-    is_precision_free: bool
+    def __init__(
+        self, model: SegmentationModel, settings: RefinementSettings, device: str | torch.device, precision: str
+    ) -> None:
+        if not isinstance(model.network, VQSegNet):
+            msg = "This model's network has no decoder that could learn from corrections; choose a model made by VQSeg."
+            raise UserError(msg)
+        self.engine = WindowEngine(model, device=device, precision=precision)
+        self.network = model.network
+        self.settings = settings
+        self.is_precision_free = precision == "auto"
 
     def learn(self, job: WindowJob, planes: Sequence[CorrectedPlane], device: torch.device) -> _Learned:
         job.progress.start_stage("Learning from corrections", _PREPARED)

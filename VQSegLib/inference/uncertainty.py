@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from VQSegLib.inference.predictor import LabelArray, Prediction, build_predictio
 from VQSegLib.inference.progress import OnProgress, Progress
 from VQSegLib.inference.ranking import RankedRegion, RankedSlice, rank_regions, rank_slices
 from VQSegLib.inference.region import clear_outside
+from VQSegLib.inference.run_options import RunOptions
 from VQSegLib.inference.uncertainty_writers import HalfMap, PerturbationWriter, SurveyWriter
 from VQSegLib.inference.window_engine import PREPARED, WindowEngine, WindowJob
 from VQSegLib.models.code_perturbation import CodePerturbationConfig
@@ -91,10 +93,7 @@ class UncertaintyEstimator:
         perturbation: CodePerturbationConfig | None = None,
         max_cost: float | None = 2.0,
         seed: int = 0,
-        device: str | torch.device = "auto",
-        precision: str = "auto",
-        window_batch_size: int | None = None,
-        stride: tuple[int, ...] | None = None,
+        **options: Unpack[RunOptions],
     ) -> None:
         """Choose how to perturb, where and how to run.
 
@@ -105,10 +104,7 @@ class UncertaintyEstimator:
             max_cost: Cost of the whole, in plain segmentations, above which fewer samples are drawn (not fewer than
                 two); None: never fewer.
             seed: Same seed, same maps.
-            device: As of :class:`VQSegLib.inference.predictor.Predictor`, and so are the rest.
-            precision: "auto", "float32" or "bfloat16".
-            window_batch_size: Windows per forward pass.
-            stride: Distance of the windows of the segmentation.
+            **options: As of :class:`VQSegLib.inference.predictor.Predictor`; ``stride`` is that of the segmentation.
 
         Raises:
             ConfigError: If a value is unknown, impossible or contradicts the model.
@@ -119,9 +115,7 @@ class UncertaintyEstimator:
         if max_cost is not None and max_cost <= 1:
             msg = f"max_cost must exceed 1 (one plain segmentation), given {max_cost}; 2 is usual."
             raise ConfigError(msg)
-        self._engine = WindowEngine(
-            model, device=device, precision=precision, window_batch_size=window_batch_size, stride=stride
-        )
+        self._engine = WindowEngine(model, **options)
         self._samples, self._max_cost, self._seed = samples, max_cost, seed
         self._perturbation = perturbation or CodePerturbationConfig()
 

@@ -85,7 +85,14 @@ class WindowEngine:
         window_batch_size: int | None = None,
         stride: tuple[int, ...] | None = None,
     ) -> None:
-        """Choose where and how to run; arguments as those of :class:`VQSegLib.inference.predictor.Predictor`.
+        """Choose where and how to run.
+
+        Args:
+            model: Network with its configuration.
+            device: See :class:`~VQSegLib.inference.run_options.RunOptions`, also for the rest.
+            precision: Type that convolutions run in.
+            window_batch_size: Windows or slices per forward pass.
+            stride: Distance of windows.
 
         Raises:
             ConfigError: If a value is unknown, impossible or contradicts the model.

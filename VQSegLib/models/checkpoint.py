@@ -112,15 +112,6 @@ def read_card(path: Path) -> ModelCard:
     return model_file.parse_card(path, model_file.read_header(path))
 
 
-def verify_checkpoint(path: Path) -> ModelCard:
-    """Check every byte of a model file and that its weights fit its network; return its card.
-
-    Raises:
-        ModelFileError: As :func:`load_checkpoint`.
-    """
-    return load_checkpoint(path).card
-
-
 def build_untrained(config: NetworkConfig) -> VQSegNet:
     """Build a network whose weights will be replaced: fetches no pre-trained weights, draws no global random number."""
     import torch

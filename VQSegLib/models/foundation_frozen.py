@@ -70,13 +70,6 @@ class FrozenTeacher(ABC):
         yield from self._module.parameters()
         yield from self._module.buffers()
 
-    @property
-    def is_frozen(self) -> bool:
-        """Whether no weight takes a gradient and every layer is in evaluation mode."""
-        return not any(p.requires_grad for p in self._module.parameters()) and not any(
-            m.training for m in self._module.modules()
-        )
-
     def features(self, images: Tensor) -> TeacherFeatures:
         """Return the features of a batch of network inputs.
 

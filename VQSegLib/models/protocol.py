@@ -1,7 +1,8 @@
-"""What the predictor needs to know of a model."""
+"""What the predictor needs to know of a model, and a model that is in no file."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from torch import nn
@@ -31,3 +32,20 @@ class SegmentationModel(Protocol):
     @property
     def labels(self) -> LabelTable:
         """Label value of each class."""
+
+
+@dataclass(frozen=True)
+class InMemoryModel:
+    """A network with its description that is in no file: one in training, or one that learned from corrections.
+
+    Attributes:
+        network: As in :class:`SegmentationModel`, and so are the rest.
+        network_config: Shape of input and output.
+        preprocessing: How the input is prepared.
+        labels: Label value of each class.
+    """
+
+    network: nn.Module
+    network_config: NetworkConfig
+    preprocessing: PreprocessingConfig
+    labels: LabelTable

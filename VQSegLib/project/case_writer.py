@@ -19,6 +19,7 @@ from VQSegLib.image_files import save_volume
 from VQSegLib.labels import LabelTable
 from VQSegLib.leftovers import temporary_name
 from VQSegLib.project.case_checks import ConfirmationNeeded, check_image
+from VQSegLib.project.case_states import with_natural_state
 from VQSegLib.project.case_store import CaseStore
 from VQSegLib.project.cases import (
     IMAGE_NAME,
@@ -30,7 +31,6 @@ from VQSegLib.project.cases import (
     LabelRevision,
     Split,
     make_id,
-    natural_state,
 )
 from VQSegLib.project.hashes import hash_file, hash_voxels
 from VQSegLib.project.held_out import align_patients, number_to_hold_out, resolve_patient
@@ -152,8 +152,7 @@ class CaseWriter:
         try:
             self._align(decided, known)
             revision = publish_revision(building, folder, built, record)
-            after = decided.model_copy(update={"labels": (*record.labels, revision)})
-            after = after.model_copy(update={"state": natural_state(after)})
+            after = with_natural_state(decided.model_copy(update={"labels": (*record.labels, revision)}))
             self._store.write(after)
         except OSError:
             for file in set(unregistered_files(folder, record)) - set(kept):

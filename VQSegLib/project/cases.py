@@ -155,14 +155,6 @@ class CaseRecord(Document):
         return tuple(value for value in table.values if value not in latest.table_values)
 
 
-def natural_state(record: CaseRecord) -> CaseState:
-    """Return the state of a case that is not excluded."""
-    latest = record.latest_label
-    if latest is None:
-        return CaseState.UNLABELED
-    return CaseState.TRAINED if record.trained_revision == latest.revision else CaseState.QUEUED
-
-
 ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
 
 

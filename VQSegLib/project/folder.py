@@ -11,9 +11,10 @@ from VQSegLib.atomic_files import write_text
 from VQSegLib.errors import ProjectError
 from VQSegLib.labels import LabelTable
 from VQSegLib.project.case_files import find_revision, load_case_image, load_case_label
+from VQSegLib.project.case_states import excluded, trained, with_natural_state
 from VQSegLib.project.case_store import CaseListing, CaseStore
 from VQSegLib.project.case_writer import Addition, CaseWriter
-from VQSegLib.project.cases import CaseRecord, CaseState, Split, natural_state, parse_choice
+from VQSegLib.project.cases import CaseRecord, CaseState, Split, parse_choice
 from VQSegLib.project.creation import create_folder, make_missing_folders
 from VQSegLib.project.document import PROJECT_NAME, ProjectDocument
 from VQSegLib.project.model_shelf import ModelShelf
@@ -158,7 +159,7 @@ class Project:
         Raises:
             ProjectError: There is no such case, or it cannot be written.
         """
-        return self._store.update(case_id, lambda one: one.model_copy(update={"state": CaseState.EXCLUDED}))
+        return self._store.update(case_id, excluded)
 
     def include_case(self, case_id: str) -> CaseRecord:
         """Take an excluded case back to where it stood.
@@ -166,7 +167,7 @@ class Project:
         Raises:
             ProjectError: There is no such case, or it cannot be written.
         """
-        return self._store.update(case_id, lambda one: one.model_copy(update={"state": natural_state(one)}))
+        return self._store.update(case_id, with_natural_state)
 
     def remove_case(self, case_id: str) -> None:
         """Remove a case with its image and all label revisions.
@@ -188,8 +189,7 @@ class Project:
         """
         present = {record.case_id: record for record in self.list_cases().records}
         for case_id in sorted(revisions.keys() & present.keys()):
-            note = functools.partial(_note_training, run_id=run_id, revision=revisions[case_id])
-            self._store.update(case_id, note)
+            self._store.update(case_id, functools.partial(trained, run_id=run_id, revision=revisions[case_id]))
 
     def list_cases(self) -> CaseListing:
         """Return all cases that can be read, and why others cannot."""
@@ -239,11 +239,3 @@ class Project:
         """
         found = find_revision(self.case(case_id), revision)
         return load_case_label(self.case_folder(case_id), found)
-
-
-def _note_training(record: CaseRecord, *, run_id: str, revision: int) -> CaseRecord:
-    """Return the record with its latest run; an excluded case stays excluded."""
-    noted = record.model_copy(update={"trained_revision": revision, "trained_run": run_id})
-    if record.state == CaseState.EXCLUDED:
-        return noted
-    return noted.model_copy(update={"state": natural_state(noted)})

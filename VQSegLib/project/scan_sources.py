@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from VQSegLib.dicom_files import find_image_series, is_dicom_file
+from VQSegLib.dicom_header import is_dicom_file
+from VQSegLib.dicom_series import find_image_series
 from VQSegLib.errors import UserError
 from VQSegLib.image_files import READABLE_SUFFIXES
 

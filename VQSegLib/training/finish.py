@@ -9,13 +9,13 @@ from typing import Any
 
 from VQSegLib.models.checkpoint import Model, save_checkpoint
 from VQSegLib.models.network import VQSegNet
+from VQSegLib.models.protocol import InMemoryModel
 from VQSegLib.project.folder import Project
 from VQSegLib.training.case_source import CaseSource
 from VQSegLib.training.config import TrainingConfig
 from VQSegLib.training.held_out_scores import ScoreStore, score_model, summarize_scores
 from VQSegLib.training.model_card import build_card
 from VQSegLib.training.splits import TrainingCases
-from VQSegLib.training.validation import Candidate
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def save_model(
         ModelFileError: The file exists or cannot be written.
     """
     cases, network = run.cases, run.network
-    candidate = Candidate(network, network.config, run.config.preprocessing, cases.labels)
+    candidate = InMemoryModel(network, network.config, run.config.preprocessing, cases.labels)
     scores = score_model(project, cases.held_out, cases.labels, candidate, device=device, cancelled=cancelled)
     card = build_card(
         run.config,

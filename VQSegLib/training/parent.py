@@ -14,8 +14,6 @@ from VQSegLib.models.network import VQSegNet
 if TYPE_CHECKING:
     from VQSegLib.training.config import TrainingConfig
 
-_IMAGE_DECODER = "image_decoder."
-
 
 def fill_from_parent(values: dict[str, Any]) -> None:
     """Take network and preprocessing from the parent where a configuration does not name them.

@@ -10,27 +10,28 @@ from pathlib import Path
 
 import torch
 
-from VQSegLib.errors import Cancelled, ProjectError, VQSegError
+from VQSegLib.errors import Cancelled, ProjectError
 from VQSegLib.methods import build_method
-from VQSegLib.methods.base import Batch, StepResult
 from VQSegLib.models.network import build_network
+from VQSegLib.models.protocol import InMemoryModel
 from VQSegLib.project.cases import CaseRecord
 from VQSegLib.training.batches import BatchSource, build_loader
+from VQSegLib.training.best_weights import BestWeights
 from VQSegLib.training.case_cache import cache_cases
 from VQSegLib.training.case_source import CaseSource
 from VQSegLib.training.config import TrainingConfig
 from VQSegLib.training.distributed import agree, build_fabric
 from VQSegLib.training.events import EventLog
 from VQSegLib.training.finish import FinishedRun, save_model
+from VQSegLib.training.optimizer_step import OptimizerStep
 from VQSegLib.training.parent import load_parent, read_class_order, start_from
 from VQSegLib.training.plots import CURVES_FILE, save_curves
-from VQSegLib.training.run_files import BEST_FILE, CACHE_FOLDER, MODEL_FILE, STATE_FILE
+from VQSegLib.training.run_files import CACHE_FOLDER, MODEL_FILE, STATE_FILE
 from VQSegLib.training.run_folder import check_config, check_new, check_resumable, prepare
 from VQSegLib.training.run_state import load_tensors, save_tensors
-from VQSegLib.training.schedule import build_optimizer, learning_rate
 from VQSegLib.training.splits import TrainingCases, load_cases, select_cases, uses_unlabeled
 from VQSegLib.training.step_average import StepAverage
-from VQSegLib.training.validation import Candidate, ValidationScores, validate
+from VQSegLib.training.validation import ValidationScores, validate
 
 _WATCHED_HELD_OUT = 4
 """Held-out cases of the validation curve; whole scans are segmented, so more would hold up training."""
@@ -99,11 +100,9 @@ class Trainer:
         if self.parent is not None:
             start_from(network, self.parent)
         self.method = build_method(config.method, network, config.preprocessing, config.max_steps)
-        optimizer = build_optimizer(self.method, config.optimizer, self.fabric.device)
-        self.module, self.optimizer = self.fabric.setup(self.method, optimizer)
-        self.average = StepAverage(config.log_interval)
-        self.step, self.best_step, self.best_dice = 0, 0, -math.inf
-        self.validation_due = False
+        self.optimizer_step = OptimizerStep(self.fabric, self.method, config)
+        self.average, self.best = StepAverage(config.log_interval), BestWeights(output)
+        self.step, self.validation_due = 0, False
         if resume:
             self._load_state()
 
@@ -124,7 +123,7 @@ class Trainer:
             self._validate(log)
         for batch in build_loader(source, self.step):
             self._stop_if_cancelled()
-            result, rate = self._train_step(batch)
+            result, rate = self.optimizer_step.take(batch, self.step)
             self.step += 1
             values = self.average.add({**result.logs, "loss/total": float(result.loss.detach()), "lr": rate})
             if values is not None and log is not None:
@@ -149,36 +148,6 @@ class Trainer:
             )
         return BatchSource(labeled, unlabeled, labels, self.config, self.fabric.global_rank)
 
-    def _train_step(self, batch: Batch) -> tuple[StepResult, float]:
-        """Take one optimizer step and move the teacher."""
-        rate = learning_rate(self.step, self.config.max_steps, self.config.optimizer)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["factor"]
-        torch.manual_seed((self.config.seed * 1_000_003 + self.step) * 1009 + self.fabric.global_rank)
-        self.module.train()
-        result: StepResult = self.module(batch.to(self.fabric.device), self.step)
-        self._stop_unless_finite(result.loss.detach(), "loss")
-        self.fabric.backward(result.loss)
-        if self.config.optimizer.gradient_clip is not None:
-            norm = self.fabric.clip_gradients(
-                self.module, self.optimizer, max_norm=self.config.optimizer.gradient_clip, error_if_nonfinite=False
-            )
-            # With float16 an overflow is part of finding the loss scale: the scaler skips such a step.
-            if norm is not None and self.config.device.precision != "16-mixed":
-                self._stop_unless_finite(norm, "gradient")
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        self.method.after_step(self.step)
-        return result, rate
-
-    def _stop_unless_finite(self, value: torch.Tensor, name: str) -> None:
-        if not math.isfinite(float(value)):
-            msg = (
-                f"Training diverged: the {name} is not finite at step {self.step}; lower optimizer.learning_rate "
-                f"(now {self.config.optimizer.learning_rate}) or use precision '32-true' and start again."
-            )
-            raise VQSegError(msg)
-
     def _validate(self, log: EventLog | None) -> None:
         """Score the validation cases, keep the best weights and save the state; in the first process."""
         stopped = False
@@ -195,7 +164,7 @@ class Trainer:
 
     def _score_and_keep(self, log: EventLog) -> None:
         if not self.cases.validation:
-            self._keep_best(ValidationScores({}))
+            self.best.keep(self.method.inference_network(), self.step, ValidationScores({}))
         if not self.watched:
             return
         started = time.perf_counter()
@@ -208,9 +177,8 @@ class Trainer:
             {"dice": scores.mean, "dice_per_label": per_label, "seconds": seconds, "split": split},
         )
         self._report({"dice": scores.mean})
-        # NaN, when no validation case shows any label, selects nothing: then the last weights are kept.
-        if self.cases.validation and (scores.mean > self.best_dice or not math.isfinite(self.best_dice)):
-            self._keep_best(scores)
+        if self.cases.validation:
+            self.best.offer(self.method.inference_network(), self.step, scores)
 
     @property
     def watched(self) -> tuple[CaseRecord, ...]:
@@ -219,7 +187,7 @@ class Trainer:
 
     def _score(self) -> ValidationScores:
         network = self.method.inference_network()
-        candidate = Candidate(network, network.config, self.config.preprocessing, self.cases.labels)
+        candidate = InMemoryModel(network, network.config, self.config.preprocessing, self.cases.labels)
         precision = PREDICTOR_PRECISION[self.config.device.precision]
         try:
             return validate(self.project, self.watched, candidate, str(self.fabric.device), precision, self.cancelled)
@@ -227,21 +195,15 @@ class Trainer:
             # The predictor goes over to the CPU when the device's memory is short.
             network.to(self.fabric.device)
 
-    def _keep_best(self, scores: ValidationScores) -> None:
-        self.best_dice, self.best_step = scores.mean, self.step
-        weights = self.method.inference_network().state_dict()
-        save_tensors(self.output / BEST_FILE, {"weights": weights, "step": self.step, "per_label": scores.per_label})
-
     def _save_state(self) -> None:
         state = {
             "step": self.step,
             "validation_due": self.validation_due,
-            "best_step": self.best_step,
-            "best_dice": self.best_dice,
+            "best_step": self.best.step,
+            "best_dice": self.best.dice,
             "average": self.average.state(),
             "method": self.method.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "precision": self.fabric.strategy.precision.state_dict(),
+            **self.optimizer_step.state(),
         }
         save_tensors(self.output / STATE_FILE, state)
 
@@ -252,10 +214,9 @@ class Trainer:
         state = load_tensors(self.output / STATE_FILE)
         try:
             self.method.load_state_dict(state["method"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.fabric.strategy.precision.load_state_dict(state.get("precision", {}))
+            self.optimizer_step.load_state(state)
             self.average.load_state(state.get("average", {}))
-            self.step, self.best_step, self.best_dice = state["step"], state["best_step"], state["best_dice"]
+            self.step, self.best.step, self.best.dice = state["step"], state["best_step"], state["best_dice"]
             self.validation_due = state.get("validation_due", False)
         except (KeyError, TypeError, ValueError, RuntimeError) as exc:
             msg = (
@@ -280,10 +241,10 @@ class Trainer:
         """Write the model file with the best weights; a run that had finished already keeps its own."""
         path = self.output / MODEL_FILE
         if self.fabric.is_global_zero and not path.exists():
-            best = load_tensors(self.output / BEST_FILE)
+            best = self.best.load()
             network = self.method.inference_network()
             network.load_state_dict(best["weights"])
             run = FinishedRun(self.config, self.cases, network, best, self.parent, self.command)
             save_model(path, self.project, run, device=str(self.fabric.device), cancelled=self.cancelled)
         self.fabric.barrier()
-        return TrainingResult(path, self.best_step, self.best_dice, self.output / CURVES_FILE)
+        return TrainingResult(path, self.best.step, self.best.dice, self.output / CURVES_FILE)

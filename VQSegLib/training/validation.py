@@ -10,22 +10,10 @@ import numpy as np
 
 from VQSegLib.evaluation.overlap import dice
 from VQSegLib.inference.predictor import Predictor
-from VQSegLib.labels import LabelTable
-from VQSegLib.models.config import NetworkConfig, PreprocessingConfig
-from VQSegLib.models.network import VQSegNet
+from VQSegLib.models.protocol import InMemoryModel
 from VQSegLib.project.cases import CaseRecord
 from VQSegLib.training.case_source import CaseSource
 from VQSegLib.training.judged import load_judged
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A network in training, as the predictor wants to see it."""
-
-    network: VQSegNet
-    network_config: NetworkConfig
-    preprocessing: PreprocessingConfig
-    labels: LabelTable
 
 
 @dataclass(frozen=True)
@@ -44,7 +32,7 @@ class ValidationScores:
 def validate(
     project: CaseSource,
     records: Sequence[CaseRecord],
-    candidate: Candidate,
+    candidate: InMemoryModel,
     device: str,
     precision: str,
     cancelled: Callable[[], bool] | None = None,

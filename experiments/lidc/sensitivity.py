@@ -41,6 +41,7 @@ def draw(result: BenchmarkResult, path: Path) -> None:
                 axes.axhline(score, color="0.5", linestyle="--", linewidth=1)
                 axes.text(0.02, score, name, fontsize=7, va="bottom", transform=axes.get_yaxis_transform())
         axes.set(xlabel=label, xlim=(0, 1))
+        axes.margins(y=0.15)
         axes.grid(alpha=0.3)
     panels[0].set_ylabel(f"Dice, {table.budget} labeled")
     figure.savefig(path, dpi=130)

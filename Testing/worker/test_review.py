@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 import time
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,16 +23,9 @@ from VQSegLib.wire_client import BlockingClient, RequestFailed
 from VQSegLib.worker.job import Job
 from VQSegLib.worker.scan_requests import ScanRequests
 from VQSegLib.worker.volumes import ReceivedVolume, VolumeStore
+from worker_process import ROOT, paste, send, to_label_map
 
-ROOT = Path(__file__).resolve().parent.parent
 CT = ROOT / "Testing" / "data" / "ct-64.nrrd"
-
-
-@pytest.fixture(scope="module")
-def worker() -> Iterator[BlockingClient]:
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2", "PYTHONUTF8": "1"}
-    with BlockingClient([sys.executable, "-m", "VQSegLib.worker"], env=env, timeout_seconds=120) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")
@@ -46,31 +36,7 @@ def ct() -> Volume:
 @pytest.fixture
 def asked(worker: BlockingClient, ct: Volume, tiny_model: Path) -> dict[str, Any]:
     """Parameters of a request about a real CT that the worker has received."""
-    return {"volume": send(worker, ct), "model": str(tiny_model), "device": "cpu"}
-
-
-def send(worker: BlockingClient, ct: Volume) -> str:
-    geometry = {"shape_kji": ct.shape_kji, "affine_ijk_to_ras": ct.affine_ijk_to_ras.tolist()}
-    volume = worker.request("volume/open", {"geometry": geometry, "dtype": ct.array.dtype.str})["volume"]
-    worker.request("volume/slab", {"volume": volume, "start_k": 0, "array": WireArray.from_numpy(ct.array)})
-    return str(volume)
-
-
-def paste(part: dict[str, Any], whole: np.ndarray, value: int | None = None) -> np.ndarray:
-    """Put a cropped array of an answer into its place."""
-    if part["extent_ijk"] is not None:
-        i0, i1, j0, j1, k0, k1 = part["extent_ijk"]
-        array = np.frombuffer(part["array"].data, part["array"].dtype).reshape(part["array"].shape)
-        place = whole[k0 : k1 + 1, j0 : j1 + 1, i0 : i1 + 1]
-        place[array > 0] = array[array > 0] if value is None else value
-    return whole
-
-
-def to_label_map(answer: dict[str, Any], shape_kji: tuple[int, ...]) -> np.ndarray:
-    label_map = np.zeros(shape_kji, np.uint8)
-    for label in answer["labels"]:
-        paste(label, label_map, label["value"])
-    return label_map
+    return {"volume": send(worker, ct.array, ct.affine_ijk_to_ras.tolist()), "model": str(tiny_model), "device": "cpu"}
 
 
 def to_labels(label_map: np.ndarray) -> list[dict[str, Any]]:
@@ -208,7 +174,7 @@ def test_a_wrong_number_of_samples_is_one_sentence(worker: BlockingClient, asked
 @pytest.mark.parametrize("method", ["uncertainty", "refine"])
 def test_cancel_is_answered_at_once_on_a_real_sized_scan(worker: BlockingClient, tiny_model: Path, method: str) -> None:
     array = np.random.default_rng(5).integers(-1000, 1000, (60, 512, 512), dtype=np.int16)
-    request = {"volume": send(worker, Volume(array, np.diag([-1.0, -1.0, 3.0, 1.0]))), "model": str(tiny_model)}
+    request = {"volume": send(worker, array), "model": str(tiny_model)}
     if method == "refine":
         request |= {"labels": to_labels((array > 500) * np.uint8(5)), "slices_k": [20, 40]}
     for delay in (0.0, 0.5, 2.0):

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +15,14 @@ from VQSegLib.project.folder import Project
 from VQSegLib.volume import Volume
 from VQSegLib.wire import WireArray
 from VQSegLib.wire_client import BlockingClient, RequestFailed
+from worker_process import AFFINE, ROOT, send
 
-ROOT = Path(__file__).resolve().parent.parent
-AFFINE = [[-1.0, 0, 0, 10], [0, -1.0, 0, 20], [0, 0, 3.0, -30], [0, 0, 0, 1]]
 LABELS = {
     "labels": [
         {"value": 2, "name": "Cord", "color": [255, 0, 0]},
         {"value": 5, "name": "Larynx", "color": [0, 255, 0]},
     ]
 }
-
-
-@pytest.fixture(scope="module")
-def worker() -> Iterator[BlockingClient]:
-    """One worker for all tests."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2", "PYTHONUTF8": "1"}
-    with BlockingClient([sys.executable, "-m", "VQSegLib.worker"], env=env, timeout_seconds=60) as client:
-        yield client
 
 
 @pytest.fixture
@@ -48,14 +36,6 @@ def project(worker: BlockingClient, tmp_path: Path) -> str:
 
 def draw(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(-1000, 1000, (6, 24, 32), dtype=np.int16)
-
-
-def send(worker: BlockingClient, array: np.ndarray) -> str:
-    """Send a scan; return its id."""
-    geometry = {"shape_kji": array.shape, "affine_ijk_to_ras": AFFINE}
-    volume = worker.request("volume/open", {"geometry": geometry, "dtype": array.dtype.str})["volume"]
-    worker.request("volume/slab", {"volume": volume, "start_k": 0, "array": WireArray.from_numpy(array)})
-    return str(volume)
 
 
 def mask(name: str, *voxels_ijk: tuple[int, int, int], value: int | None = None) -> dict[str, Any]:
