@@ -13,10 +13,9 @@ from typing import IO, Any, Callable, Dict, List, Mapping, Optional, Sequence, U
 
 from VQSegLib.wire import BadFrame, Failure, Id, Message, Notification, Received, Request, Result, WireError, encode
 from VQSegLib.wire_command import describe_start_failure, prepare_command
-from VQSegLib.wire_decoder import Decoder
+from VQSegLib.wire_decoder import PIECE_BYTES, Decoder
 
 OnNotification = Callable[[Notification], None]
-_READ_BYTES = 1 << 20
 _KEPT_LOG_BYTES = 1 << 20
 
 
@@ -201,7 +200,7 @@ class BlockingClient:
 
     def _read_messages(self, pipe: IO[bytes]) -> None:
         decoder = Decoder()
-        for data in iter(lambda: pipe.read(_READ_BYTES), b""):
+        for data in iter(lambda: pipe.read(PIECE_BYTES), b""):
             for message in decoder.feed(data):
                 self._arrived.put(message)
         for message in decoder.finish():
@@ -210,7 +209,7 @@ class BlockingClient:
         pipe.close()
 
     def _read_log(self, pipe: IO[bytes]) -> None:
-        for data in iter(lambda: pipe.read(_READ_BYTES), b""):
+        for data in iter(lambda: pipe.read(PIECE_BYTES), b""):
             self._log += data
             del self._log[:-_KEPT_LOG_BYTES]
         pipe.close()

@@ -12,6 +12,8 @@ from VQSegLib.wire_body import check_body, read_message
 MAX_BODY_BYTES = 64 << 20
 MAX_ATTACHMENT_BYTES = 8 << 30
 """All arrays of one message together: a CT of 512 x 512 x 2000 float64 voxels takes half of it."""
+PIECE_BYTES = 1 << 16
+"""What to ask of a pipe at once: what it holds. The buffer for more would be new memory of the system every time."""
 _MARKER = b"Content-Length:"
 _MAX_HEADER_BYTES = 4096
 _HEADER = re.compile(rb"Content-Length: *(\d{1,18})\r\n(?:Attachment-Lengths: *(\d{1,18}(?:,\d{1,18})*)\r\n)?\r\n")

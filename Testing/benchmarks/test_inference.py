@@ -36,6 +36,15 @@ def test_every_contender_masters_slices(small_released_model, name):
     assert count_windows(name, flat, scan) == 3
 
 
+def test_the_products_of_attention_are_counted(small_released_model):
+    one, four = (
+        inference._count_gflop(small_released_model, torch.randn(1, 3, side, side)) for side in (14 * 8, 14 * 16)
+    )
+    # What is no attention grows with the tokens, attention with their square: 4 x 24 numbers per pair and block.
+    attention = [4 * 4 * 24 * (tokens + 1) ** 2 / 1e9 for tokens in (64, 256)]
+    assert four - attention[1] == pytest.approx(4 * (one - attention[0]), rel=0.02)
+
+
 def test_the_body_crop_saves_windows(small_model, small_scan):
     small_model.preprocessing = small_model.preprocessing.model_copy(update={"body_threshold_hu": -300.0})
     assert count_windows("VQSeg", small_model, small_scan) <= count_windows("MONAI", small_model, small_scan)

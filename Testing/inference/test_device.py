@@ -30,8 +30,13 @@ def test_auto_precision_follows_the_device(monkeypatch):
     assert resolve_precision("auto", CPU) == torch.float32
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
     assert resolve_precision("auto", CPU) == torch.bfloat16
-    assert resolve_precision("auto", torch.device("cuda")) == torch.bfloat16
     assert resolve_precision("bfloat16", CPU) == torch.bfloat16
+
+
+@pytest.mark.parametrize(("capability", "dtype"), [((7, 5), torch.float32), ((8, 0), torch.bfloat16)])
+def test_auto_precision_on_cuda_needs_hardware_for_it(monkeypatch, capability, dtype):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    assert resolve_precision("auto", torch.device("cuda")) == dtype
 
 
 def test_the_batch_follows_free_memory(monkeypatch):

@@ -58,6 +58,18 @@ def test_each_row_of_the_ablation_trains_a_step(row: str, make_method: MakeMetho
     torch.optim.SGD((p for p in method.parameters() if p.requires_grad), 0.01).step()
 
 
+def test_no_map_is_cut_where_all_patches_are_decoded(make_method: MakeMethod, make_batch: MakeBatch) -> None:
+    """The way back of a cut makes a copy of the whole map."""
+    method = make_method(VQSegConfig(dual_branch=False))
+    seen = set()
+    method.student.segmentation_decoder.register_forward_pre_hook(
+        lambda _, given: seen.update(level.grad_fn.name() for level in given[0][:-1])
+    )
+    step(method, make_batch())
+    assert seen
+    assert "SliceBackward0" not in seen
+
+
 def test_the_release_loss_by_hand(make_method: MakeMethod, make_batch: MakeBatch) -> None:
     """(5 L_x + L_u) / 2 + 0.1 (L_vq + L_use), with L_u the mean of two strong views, confident voxels over all."""
     config = release_preset().model_copy(update={"confidence_threshold": 0.6, "code_perturbation": NO_CHANGE})

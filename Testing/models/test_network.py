@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,29 @@ def test_memory_layout_changes_no_value() -> None:
     with torch.no_grad():
         expected = network(x)
         assert torch.allclose(network(x.contiguous(memory_format=torch.channels_last_3d)), expected, atol=1e-6)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """With one, torch computes 1x1x1 convolutions in another way, which knows one layout only."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
+def test_all_maps_of_a_volume_have_one_layout(layout: torch.memory_format) -> None:
+    """A map laid out otherwise is copied by every layer that meets it: a tenth of a training step."""
+    network = build(spatial_dims=3, encoder=CONV_3D)
+    convolved: list[torch.Tensor] = []
+    for module in network.encoder.modules():
+        if isinstance(module, torch.nn.Conv3d):
+            module.register_forward_hook(lambda *given: convolved.append(given[2]))
+    network(image(2, 1, 4, 6, 8).contiguous(memory_format=layout))
+    assert len(convolved) == 2 * 3
+    assert all(one.is_contiguous(memory_format=torch.channels_last_3d) for one in convolved)
 
 
 def test_the_same_seed_builds_the_same_network() -> None:

@@ -38,6 +38,13 @@ def test_the_gradient_reaches_features_and_codes_and_is_finite_where_probabiliti
     assert bool((table.grad != 0).any())
 
 
+@pytest.mark.parametrize("entries", [1, 21, 1 << 22], ids=["token by token", "in pieces", "at once"])
+def test_the_gradient_is_the_one_of_finite_differences(monkeypatch: pytest.MonkeyPatch, entries: int) -> None:
+    monkeypatch.setattr(usage_loss_module, "_MAX_ENTRIES", entries)
+    latents, codes = (torch.randn(rows, 4, dtype=torch.float64, requires_grad=True) for rows in (10, 7))
+    assert torch.autograd.gradcheck(usage_loss_module._UsageLoss.apply, (latents, codes))
+
+
 def test_many_tokens_are_sampled_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
     latents, codes = torch.randn(30, 4), torch.randn(5, 4)
     monkeypatch.setattr(usage_loss_module, "_MAX_TOKENS", 10)

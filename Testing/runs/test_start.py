@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
+import torch
 
 from VQSegLib.errors import ConfigError, ProjectError, UserError
+from VQSegLib.methods import build_method
 from VQSegLib.models.checkpoint import load_checkpoint, save_checkpoint
 from VQSegLib.project.document import add_label
 from VQSegLib.project.folder import Project
 from VQSegLib.run_service import RunWish
 from VQSegLib.runs import start as start_module
+from VQSegLib.runs import step_times
 from VQSegLib.runs.documents import RunState
 from VQSegLib.runs.presets import PRESETS, Wish
-from VQSegLib.runs.start import RunRequest, plan_run, start_run
+from VQSegLib.runs.start import RunRequest, plan_run, resume_run, start_run
 from VQSegLib.service import Service
 
 
@@ -165,6 +170,66 @@ def test_presets_are_estimated_from_steps_taken_on_this_machine(project: Project
     assert all(one.seconds and one.seconds > 0 for one in measured)
     assert measured[2].seconds == pytest.approx(measured[0].seconds * measured[2].steps / measured[0].steps)
     assert service.plan_run(project.path, wish).presets == measured
+
+
+@pytest.fixture
+def has_matrix_units(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """Return a switch: whether this machine has units for products in bfloat16."""
+
+    def switch(is_there: bool) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": is_there}, raising=False)
+
+    return switch
+
+
+def test_a_run_computes_in_bfloat16_where_the_processor_can_unless_the_user_chose(
+    project: Project, parent: Path, has_matrix_units: Callable[[bool], None]
+) -> None:
+    for is_there, precision in ((False, "32-true"), (True, "bf16-mixed")):
+        has_matrix_units(is_there)
+        assert plan(project, parent).config.device.precision == precision
+        assert plan(project, None).config.device.precision == precision
+    assert plan(project, parent, settings=("device.precision=32-true",)).config.device.precision == "32-true"
+
+
+def test_a_resumed_run_keeps_its_precision(
+    project: Project, parent: Path, has_matrix_units: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_matrix_units(True)
+    run, _ = start_run(project, RunRequest(parent))
+    before = (run.path / "config.json").read_text(encoding="utf-8")
+    has_matrix_units(False)
+    monkeypatch.setattr(start_module, "refuse_second_run", lambda _: None)
+    monkeypatch.setattr(type(run), "summarize", lambda _: SimpleNamespace(state=RunState.PAUSED))
+    resume_run(project, run)
+    assert json.loads(before)["device"]["precision"] == "bf16-mixed"
+    assert (run.path / "config.json").read_text(encoding="utf-8") == before
+
+
+@pytest.mark.parametrize(("precision", "is_lower"), [("32-true", False), ("bf16-mixed", True)])
+def test_the_estimate_measures_steps_in_the_precision_of_the_run(
+    project: Project, parent: Path, monkeypatch: pytest.MonkeyPatch, precision: str, is_lower: bool
+) -> None:
+    seen: list[bool] = []
+
+    def build(*arguments: Any) -> Any:
+        method = build_method(*arguments)
+        method.register_forward_pre_hook(lambda *_: seen.append(torch.is_autocast_enabled("cpu")))
+        return method
+
+    monkeypatch.setattr(step_times, "build_method", build)
+    config = plan(project, parent, settings=(f"device.precision={precision}",)).config
+    assert step_times.measure_step_seconds(config) > 0
+    assert set(seen) == {is_lower}
+
+
+def test_a_device_that_is_missing_is_told_before_the_run(
+    project: Project, parent: Path, has_matrix_units: Callable[[bool], None]
+) -> None:
+    has_matrix_units(True)
+    with pytest.raises(ConfigError, match="0 CUDA devices are usable"):
+        plan(project, parent, settings=("device.accelerator=cuda",))
 
 
 def test_ramps_follow_the_steps_of_the_run_also_where_they_are_set_singly(project: Project, parent: Path) -> None:

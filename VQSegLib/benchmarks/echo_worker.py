@@ -16,12 +16,12 @@ def run() -> None:
     import numpy as np
 
     from VQSegLib.wire import Request, Result, WireArray
-    from VQSegLib.wire_decoder import Decoder
+    from VQSegLib.wire_decoder import PIECE_BYTES, Decoder
     from VQSegLib.worker.outgoing import Outgoing
 
     decoder, outgoing = Decoder(), Outgoing(streams.output_fd, on_broken=lambda: os._exit(0))
     array = np.empty(0, np.int16)
-    while data := os.read(streams.input_fd, 1 << 20):
+    while data := os.read(streams.input_fd, PIECE_BYTES):
         for message in decoder.feed(data):
             if isinstance(message, Request):
                 if array.shape != tuple(message.params["shape"]):

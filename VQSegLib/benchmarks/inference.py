@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from VQSegLib.benchmarks.contenders import CONTENDERS, NnUNet, count_windows
@@ -43,7 +44,7 @@ class InferenceSettings:
     Attributes:
         workloads: What is segmented.
         precisions: Precisions all contenders get.
-        slices: Only that many slices from the middle of the scan; None for all.
+        slices: Only that many slices from the middle of the scan; None for all, or eight of 518 x 518.
         repeats: Repetitions of each figure.
         device: "auto", "cpu", "cuda" or "cuda:<n>".
         clock: Name of the clock, see :data:`VQSegLib.benchmarks.machine.CLOCKS`.
@@ -220,7 +221,8 @@ def _window(model: SegmentationModel) -> Sequence[int]:
 
 def _count_gflop(model: SegmentationModel, images: torch.Tensor) -> float:
     """Return what a window needs at least: without the projection of the codebook, which is the same for all."""
-    with FlopCounterMode(display=False) as counter:
+    # torch counts the products of attention only where they are products of their own.
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         model.network(images)
     flop = float(counter.get_total_flops())
     if isinstance(model.network, VQSegNet) and model.network.quantizer is not None:

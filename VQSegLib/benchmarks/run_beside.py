@@ -11,13 +11,17 @@ from contextlib import contextmanager
 import torch
 
 from VQSegLib.device_turns import RunTurns
+from VQSegLib.inference.device import resolve_precision
 from VQSegLib.kept_memory import keep_freed_memory
 from VQSegLib.methods import build_method
 from VQSegLib.methods.base import Batch
 from VQSegLib.methods.vqseg_config import VQSegConfig
 from VQSegLib.models.checkpoint import load_checkpoint
+from VQSegLib.models.precision import autocasting
 from VQSegLib.resources import find_model
 from VQSegLib.runs.process import lower_priority
+from VQSegLib.training.config import OptimizerConfig
+from VQSegLib.training.schedule import CPU, build_optimizer
 
 _STEPS_AT_MOST = 100_000
 _STEPS_FIRST = 2
@@ -50,7 +54,8 @@ def run(model: str) -> None:
     loaded = load_checkpoint(find_model(model))
     config = VQSegConfig(dual_branch=loaded.network_config.image_decoder)
     method = build_method(config, loaded.network, loaded.preprocessing, _STEPS_AT_MOST).train()
-    optimizer = torch.optim.AdamW([one for one in method.parameters() if one.requires_grad], lr=1e-5)
+    optimizer = build_optimizer(method, OptimizerConfig(learning_rate=1e-5))
+    dtype = resolve_precision("auto", CPU)
     turns = RunTurns(lambda: None, lambda: None)
     sides = loaded.preprocessing.patch_size or (_SIDE,) * loaded.network_config.spatial_dims
     channels, classes = loaded.network_config.in_channels, loaded.network_config.num_classes
@@ -64,7 +69,9 @@ def run(model: str) -> None:
         turns.give_way(lambda: False)
         began = time.perf_counter()
         optimizer.zero_grad()
-        method(batch, step).loss.backward()
+        with autocasting(CPU, dtype):
+            loss = method(batch, step).loss
+        loss.backward()
         optimizer.step()
         method.after_step(step)
         if step <= _STEPS_FIRST:

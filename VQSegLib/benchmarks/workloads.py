@@ -18,12 +18,16 @@ from VQSegLib.models.vector_quantizer import VectorQuantizer, build_quantizer
 from VQSegLib.resources import find_model
 from VQSegLib.volume import Volume
 
-WorkloadName = Literal["shipped", "released"]
+WorkloadName = Literal["shipped", "released", "released-518"]
 WORKLOADS: dict[WorkloadName, str] = {
     "shipped": "shipped 3-D model, demo CT",
     "released": "architecture of the authors' release (random weights), demo CT as slices of 224 x 224",
+    "released-518": "architecture of the authors' release (random weights), demo CT as slices of 518 x 518",
 }
-_RELEASED_SIDE, _RELEASED_CLASSES = 224, 4
+_SIDES = {"released": 224, "released-518": 518}
+_MOST_SLICES: dict[WorkloadName, int] = {"released-518": 8}
+"""Where the slowest contender takes more than a second for one."""
+_RELEASED_CLASSES = 4
 _RELEASED_QUANTIZER = QuantizerConfig(kind="simvq", codebook_size=16_384, code_dim=384)
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
@@ -45,7 +49,7 @@ def build_workload(name: WorkloadName, slices: int | None = None) -> tuple[Segme
 
     Args:
         name: Which of :data:`WORKLOADS`.
-        slices: Only that many slices from the middle of the scan; None for all.
+        slices: Only that many slices from the middle of the scan; None for all, or eight of 518 x 518.
 
     Raises:
         UserError: Demo scan or shipped model are missing.
@@ -55,8 +59,9 @@ def build_workload(name: WorkloadName, slices: int | None = None) -> tuple[Segme
     if name == "shipped":
         model = load_checkpoint(find_model(MODEL_NAME))
     else:
-        model = build_released_model()
-        scan = enlarge(scan, (scan.shape_kji[0], _RELEASED_SIDE, _RELEASED_SIDE))
+        model = build_released_model(_SIDES[name])
+        scan = enlarge(scan, (scan.shape_kji[0], _SIDES[name], _SIDES[name]))
+    slices = slices or _MOST_SLICES.get(name)
     if slices is not None:
         first = (scan.shape_kji[0] - slices) // 2
         scan = Volume(scan.array[first : first + slices], scan.affine_ijk_to_ras)
@@ -70,8 +75,11 @@ def build_released_quantizer(codebook_size: int = _RELEASED_QUANTIZER.codebook_s
     return build_quantizer(config.code_dim, config)
 
 
-def build_released_model() -> ReleasedModel:
+def build_released_model(side: int = _SIDES["released"]) -> ReleasedModel:
     """Build the released architecture with weights from a fixed seed.
+
+    Args:
+        side: Of its windows, pixels.
 
     Raises:
         ConfigError: The package transformers is missing.
@@ -88,6 +96,6 @@ def build_released_model() -> ReleasedModel:
         network = build_network(config)
     labels = tuple(Label(value=value, name=str(value), color=(255, 0, 0)) for value in range(1, _RELEASED_CLASSES))
     preprocessing = PreprocessingConfig(
-        window_low=-200, window_high=500, patch_size=(_RELEASED_SIDE, _RELEASED_SIDE), overlap=0.0, **_IMAGENET
+        window_low=-200, window_high=500, patch_size=(side, side), overlap=0.0, **_IMAGENET
     )
     return ReleasedModel(network, config, preprocessing, LabelTable(labels=labels))

@@ -24,6 +24,7 @@ class WorkloadChoice(StrEnum):
 
     SHIPPED = "shipped"
     RELEASED = "released"
+    RELEASED_518 = "released-518"
 
 
 class ClockChoice(StrEnum):
@@ -38,7 +39,8 @@ RepeatsOption = Annotated[int, typer.Option(min=1, help="Repetitions; the best c
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<n>.")]
 PlotOption = Annotated[Path | None, typer.Option(help="Picture (.png) to draw; an existing one is replaced.")]
 WorkloadOption = Annotated[
-    WorkloadChoice | None, typer.Option(help="The shipped 3-D model or the released 2-D architecture; else both.")
+    WorkloadChoice | None,
+    typer.Option(help="Shipped 3-D model, or released 2-D architecture at 224 or 518 pixels; else all."),
 ]
 SlicesOption = Annotated[int | None, typer.Option(min=1, help="Only that many slices from the scan's middle.")]
 ClockOption = Annotated[

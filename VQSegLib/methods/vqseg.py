@@ -40,8 +40,10 @@ class _Views(NamedTuple):
 
     def cut(self, part: slice) -> tuple[list[Tensor], Tensor]:
         """Return encoder maps and post-quantization features of one part."""
-        features = [level[part] for level in self.features]
-        return features, self.quantized.quantized[part] if self.quantized else features[-1]
+        last = self.quantized.quantized if self.quantized else self.features[-1]
+        if part == slice(0, len(self.images)):  # on the way back, a cut that takes all would copy every map
+            return self.features, last
+        return [level[part] for level in self.features], last[part]
 
 
 class VQSeg(TeacherMethod[VQSegConfig]):
@@ -150,7 +152,7 @@ class VQSeg(TeacherMethod[VQSegConfig]):
             msg = "QPM without a quantizer"
             raise RuntimeError(msg)
         config = self.config.code_perturbation
-        codes = quantizer.codes()
+        codes = quantized.codes
         if config.temperature is not None:
             self.temperature.fill_(config.temperature)
         elif step % config.refresh_steps == 0 or self.temperature == 0:
@@ -195,5 +197,5 @@ class VQSeg(TeacherMethod[VQSegConfig]):
         logs |= {"vq/perplexity": usage.perplexity, "vq/active_codes": usage.active_codes}
         terms = {"vq/commitment": self.config.vq_weight * quantized.commitment_loss}
         if self.config.usage_weight:
-            terms["vq/usage"] = self.config.usage_weight * usage_loss(quantized.latents, quantizer.codes())
+            terms["vq/usage"] = self.config.usage_weight * usage_loss(quantized.latents, quantized.codes)
         return terms

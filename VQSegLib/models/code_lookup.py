@@ -6,14 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's usual name
 
-from VQSegLib.models.folded_layers import FoldedLinear
-from VQSegLib.models.lowest_columns import lowest_columns
-from VQSegLib.models.vector_quantizer import VectorQuantizer, nearest_codes
-
-_LARGE = 4096
-"""Codes above which a search in two steps is faster."""
-_SHORTLIST = 4
-"""Codes kept from a search in bfloat16, whose scores are off by a hundredth."""
+from VQSegLib.models.code_search import CodeSearch
+from VQSegLib.models.vector_quantizer import VectorQuantizer
 
 
 class CodeLookup:
@@ -34,11 +28,7 @@ class CodeLookup:
             dtype: Of the features that are looked up.
         """
         self.codes = quantizer.codes().detach().float()
-        self._half_norms = self.codes.square().sum(1) / 2
-        is_large = len(self.codes) > _LARGE
-        # |c|^2 / 2 - z c in one product.
-        is_rough = dtype == torch.bfloat16 and is_large
-        self._score = FoldedLinear(-self.codes, self._half_norms, dtype) if is_rough else None
+        self._search = CodeSearch(self.codes, dtype)
         self._project_in = quantizer.project_in
         features: Tensor = quantizer.project_out(self.codes.T.unsqueeze(0))
         self._features = features[0].T.to(dtype).contiguous()
@@ -48,16 +38,7 @@ class CodeLookup:
         with torch.autocast(z.device.type, enabled=False):
             latents: Tensor = self._project_in(z.float()).movedim(1, -1)
             flat = latents.reshape(-1, latents.shape[-1])
-            score = self._score
-            found = nearest_codes(flat, self.codes) if score is None else self._find_in_two(flat, score)
-        return found.reshape(latents.shape[:-1])
-
-    def _find_in_two(self, latents: Tensor, score: FoldedLinear) -> Tensor:
-        """Return the nearest code of each row: a shortlist by a product in bfloat16, then exactly."""
-        shortlist = lowest_columns(score(latents.bfloat16()), _SHORTLIST)
-        products = torch.einsum("nd,nsd->ns", latents, self.codes[shortlist])
-        best = (self._half_norms[shortlist] - products).argmin(1, keepdim=True)
-        return shortlist.gather(1, best)[:, 0]
+        return self._search.find(flat).reshape(latents.shape[:-1])
 
     def look_up(self, indices: Tensor) -> Tensor:
         """Return the features ``(B, dim, *spatial)`` of codes ``(B, *spatial)``, channels last in memory."""

@@ -59,8 +59,14 @@ class VQSegNet(nn.Module):
 
     def encode(self, x: Tensor) -> list[Tensor]:
         """Return the encoder's maps; the last one is what gets quantized."""
-        features: list[Tensor] = self.encoder(x.contiguous(memory_format=self.memory_format))
+        features: list[Tensor] = self.encoder(self._lay_out(x))
         return features
+
+    def _lay_out(self, x: Tensor) -> Tensor:
+        if self.memory_format == torch.channels_last_3d and x.shape[1] == 1:
+            # A single channel lies first and last alike; only strides tell torch which of them is meant.
+            return x.reshape(x.shape[0], *x.shape[2:], 1).movedim(-1, 1)
+        return x.contiguous(memory_format=self.memory_format)
 
     def quantize(self, features: Sequence[Tensor]) -> Quantized | None:
         """Quantize the last map; None without a quantizer."""

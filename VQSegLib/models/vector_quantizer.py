@@ -13,15 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's usual name
 
+from VQSegLib.models.code_search import CodeSearch
 from VQSegLib.models.config import QuantizerConfig
-from VQSegLib.models.lowest_columns import lowest_columns
+from VQSegLib.models.precision import product_dtype
 from VQSegLib.models.token_norm import Pointwise
 
 COMMITMENT_BETA = 0.25
 """Weight of the term that pulls features to codes (VQ-VAE, arXiv 1711.00937, eq. 3)."""
-
-_MAX_DISTANCES = 1 << 23
-"""Entries of the token-by-code distance matrix computed at once: 32 MiB in float32, see :mod:`VQSegLib.kept_memory`."""
 
 
 class Quantized(NamedTuple):
@@ -32,36 +30,19 @@ class Quantized(NamedTuple):
         indices: ``(B, *spatial)`` int64 code of each position.
         commitment_loss: Scalar ``mean|c - sg z|^2 + 0.25 mean|z - sg c|^2``.
         latents: ``(B, *spatial, code_dim)`` features in code space, before quantization.
+        codes: ``(codebook_size, code_dim)``, as of :meth:`VectorQuantizer.codes`.
     """
 
     quantized: Tensor
     indices: Tensor
     commitment_loss: Tensor
     latents: Tensor
+    codes: Tensor
 
 
 def straight_through(latents: Tensor, codes: Tensor) -> Tensor:
     """Return ``codes`` in the forward pass and the identity gradient to ``latents`` in the backward pass."""
     return latents + (codes - latents).detach()
-
-
-def nearest_codes(latents: Tensor, codes: Tensor) -> Tensor:
-    """Return the Euclidean nearest code of each row.
-
-    Args:
-        latents: ``(N, D)``.
-        codes: ``(K, D)``.
-
-    Returns:
-        ``(N,)`` int64 indices.
-    """
-    with torch.autocast(latents.device.type, enabled=False):
-        latents, codes = latents.detach().float(), codes.detach().float()
-        half_norms = codes.square().sum(1) / 2
-        # argmin |z - c|^2 = argmin |c|^2 / 2 - z c: the norm of z does not matter.
-        rows = max(1, _MAX_DISTANCES // codes.shape[0])
-        parts = latents.split(rows)
-        return torch.cat([lowest_columns(torch.addmm(half_norms, part, codes.T, alpha=-1), 1)[:, 0] for part in parts])
 
 
 class VectorQuantizer(nn.Module):
@@ -90,19 +71,20 @@ class VectorQuantizer(nn.Module):
 
     def forward(self, z: Tensor) -> Quantized:
         """Quantize ``(B, dim, *spatial)`` features."""
+        dtype = product_dtype(z.device)
         with torch.autocast(z.device.type, enabled=False):
             latents = self.project_in(z.float()).movedim(1, -1)
             flat = latents.reshape(-1, self.code_dim)
             if self.training:
                 self.prepare(flat.detach())
             codebook = self.codes()
-            flat_indices = nearest_codes(flat, codebook)
+            flat_indices = CodeSearch(codebook, dtype).find(flat)
             chosen = F.embedding(flat_indices, codebook)
             loss = self.codebook_loss(flat, chosen) + COMMITMENT_BETA * F.mse_loss(flat, chosen.detach())
             quantized = self.requantize(latents, chosen.reshape(latents.shape))
             if self.training:
                 self.learn(flat.detach(), flat_indices)
-        return Quantized(quantized, flat_indices.reshape(latents.shape[:-1]), loss, latents)
+        return Quantized(quantized, flat_indices.reshape(latents.shape[:-1]), loss, latents, codebook)
 
     def prepare(self, latents: Tensor) -> None:
         """Hook before the lookup of ``(N, D)`` latents in training mode; sets up codes that need data."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from VQSegLib.errors import ConfigError
-from VQSegLib.training.config_values import complete, set_method, set_value
+from VQSegLib.training.config_values import complete, section, set_method, set_value
 
 if TYPE_CHECKING:
     from VQSegLib.models.card import ModelCard
@@ -83,7 +83,7 @@ def build_run_config(
         has_unlabeled: Whether there are scans for the unlabeled stream.
 
     Raises:
-        ConfigError: A value is not valid or not known.
+        ConfigError: A value is not valid or not known, or the machine lacks the device asked for.
     """
     steps = _count_steps(wish)
     values: dict[str, Any] = {} if parent is None else _copy_parent(parent)
@@ -103,6 +103,7 @@ def build_run_config(
     values.update(name=name, max_steps=steps, validation_interval=max(1, steps // _VALIDATIONS))
     for setting in wish.settings:
         set_value(values, setting)
+    _choose_precision(section(values, "device"))
     return complete(values, project.labels.num_classes, project.document.intensity_window)
 
 
@@ -142,3 +143,11 @@ def _adapt_schedule(values: dict[str, Any], steps: int) -> None:
     optimizer = values.setdefault("optimizer", {})
     rate = float(optimizer.get("learning_rate", 1e-3))
     optimizer.update(learning_rate=rate * FINE_TUNING_RATE, warmup_steps=min(50, steps // 10))
+
+
+def _choose_precision(device: dict[str, Any]) -> None:
+    """Compute as segmentation does here, unless the user chose; a resumed run keeps what its configuration says."""
+    from VQSegLib.inference.device import has_fast_bfloat16, resolve_device
+
+    if "precision" not in device and has_fast_bfloat16(resolve_device(device.get("accelerator", "auto"))):
+        device["precision"] = "bf16-mixed"

@@ -11,9 +11,11 @@ import torch
 
 from VQSegLib.atomic_files import write_text
 from VQSegLib.device_turns import machine_folder
+from VQSegLib.inference.device import resolve_device
 from VQSegLib.methods import build_method
 from VQSegLib.methods.base import Batch
 from VQSegLib.models.network import build_network
+from VQSegLib.models.precision import autocasting
 from VQSegLib.training.config import TrainingConfig
 from VQSegLib.training.schedule import build_optimizer
 from VQSegLib.training.splits import uses_unlabeled
@@ -21,6 +23,7 @@ from VQSegLib.training.splits import uses_unlabeled
 _TIMED_STEPS = 3
 _LONGEST_SECONDS = 20.0
 _FILE = "step-times.json"
+_DTYPES = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 def recall_step_seconds(config: TrainingConfig) -> float | None:
@@ -36,9 +39,12 @@ def remember_step_seconds(config: TrainingConfig, seconds: float) -> None:
 
 
 def measure_step_seconds(config: TrainingConfig) -> float:
-    """Return the shortest of a few training steps on noise, on the device a run would use."""
-    kind = "cuda" if config.device.accelerator in ("auto", "cuda") and torch.cuda.is_available() else "cpu"
-    device = torch.device(kind)
+    """Return the shortest of a few training steps on noise, on the device and in the precision a run would use.
+
+    Raises:
+        ConfigError: The machine lacks the device.
+    """
+    device, dtype = resolve_device(config.device.accelerator), _DTYPES[config.device.precision]
     with torch.random.fork_rng():
         network = build_network(config.method.adapt_network(config.network))
         method = build_method(config.method, network, config.preprocessing, config.max_steps).to(device)
@@ -50,11 +56,13 @@ def measure_step_seconds(config: TrainingConfig) -> float:
         last = config.max_steps - 1
         while len(taken) <= _TIMED_STEPS and time.perf_counter() - begun < _LONGEST_SECONDS:
             started = time.perf_counter()
-            method(batch, last).loss.backward()
+            with autocasting(device, dtype):
+                loss = method(batch, last).loss
+            loss.backward()
             optimizer.step()
             optimizer.zero_grad()
             method.after_step(last)
-            if kind == "cuda":
+            if device.type == "cuda":
                 torch.cuda.synchronize()
             taken.append(time.perf_counter() - started)
     return min(taken)

@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NoReturn
 
 from VQSegLib.wire import Received, Request, Result
-from VQSegLib.wire_decoder import Decoder
+from VQSegLib.wire_decoder import PIECE_BYTES, Decoder
 from VQSegLib.worker.streams import MessageStreams, take_standard_streams
 
 if TYPE_CHECKING:
     from VQSegLib.worker.outgoing import Outgoing
 
-_READ_BYTES = 1 << 20
 _GRACE_SECONDS = 0.5
 EXIT_INTERRUPTED = 130
 
@@ -70,7 +69,7 @@ def _leave(status: int) -> NoReturn:
 
 def _receive(fd: int) -> Iterator[Received]:
     decoder = Decoder()
-    while data := os.read(fd, _READ_BYTES):
+    while data := os.read(fd, PIECE_BYTES):
         yield from decoder.feed(data)
     yield from decoder.finish()
 
