@@ -13,10 +13,11 @@ from test_decisions import COMPLETED, NAMES, SHAPE, accept_all, label_maps, labe
 
 from VQSegUI import Proposal
 from VQSegUI.Decisions import Decisions
-from VQSegUI.RefineJob import onSlices, replaceSlices
+from VQSegUI.RefineJob import onSlices, replaceSliceSteps
 from VQSegUI.ReviewMarks import allEditedSlices
 from VQSegUI.SegmentBridge import NOTHING, joinCrops, segmentParts
 from VQSegUI.Segments import editedSlices
+from VQSegUI.Steps import finish
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def refine(volume: Any, target: Any, answer: np.ndarray, slices: set[int]) -> An
         extent = [value for side in reversed(SHAPE) for value in (0, side - 1)]
         segment_id = target.GetSegmentation().GetSegmentIdBySegmentName(name)
         drawn = joinCrops(segmentParts(target, segment_id, volume)) if segment_id else NOTHING
-        mask, box = replaceSlices((whole, extent), onSlices(drawn, slices), slices)
+        mask, box = finish(replaceSliceSteps((whole, extent), onSlices(drawn, slices), slices))
         if box:
             Proposal.addLabel(proposal, volume, {**label_of(number), "extent_ijk": box}, mask, drawn=slices)
     return proposal
@@ -101,10 +102,27 @@ def test_slices_are_replaced_over_the_box_of_both() -> None:
     found = (np.ones((2, 2, 2), np.uint8), [0, 1, 0, 1, 0, 1])
     drawn = (np.ones((1, 1, 1), np.uint8), [4, 4, 3, 3, 5, 5])
 
-    mask, extent = replaceSlices(found, drawn, {1, 5})
+    mask, extent = finish(replaceSliceSteps(found, drawn, {1, 5}))
 
     assert extent == [0, 4, 0, 3, 0, 5]
     assert np.argwhere(mask).tolist() == [[0, 0, 0], [0, 0, 1], [0, 1, 0], [0, 1, 1], [5, 3, 4]]
+
+
+def test_slices_of_a_long_scan_are_replaced_in_pieces() -> None:
+    found, replaced = np.ones((70, 2, 2), np.uint8), {2, 41, 42, 43, 71, 90}
+    steps = replaceSliceSteps((found, [0, 1, 0, 1, 10, 79]), NOTHING, replaced)
+    count = 0
+    try:
+        while True:
+            next(steps)
+            count += 1
+    except StopIteration as end:
+        mask, extent = end.value
+
+    assert count > 2
+    assert found.all()  # the engine's answer is shared, not ours to change
+    assert extent == [0, 1, 0, 1, 10, 79]
+    assert set(np.flatnonzero(~mask.any(axis=(1, 2))) + 10) == {41, 42, 43, 71}
 
 
 def test_only_chosen_slices_are_sent() -> None:

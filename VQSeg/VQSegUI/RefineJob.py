@@ -15,7 +15,7 @@ from VQSegUI.Job import Work
 from VQSegUI.Problem import Problem
 from VQSegUI.ReviewMarks import Marks, correctedSlices, writeMarks
 from VQSegUI.ScanJob import ScanRequest, toNumpy
-from VQSegUI.SegmentBridge import NOTHING, Crop, joinCrops, segmentParts
+from VQSegUI.SegmentBridge import NOTHING, SLICES_PER_STEP, Crop, joinCrops, joinCropSteps, segmentParts
 from VQSegUI.SegmentJob import SegmentJob
 
 
@@ -79,7 +79,8 @@ class RefineJob(SegmentJob):
 
     def _addLabel(self, label: Dict[str, Any]) -> Generator[None, None, bool]:
         found = (toNumpy(label["array"]), label["extent_ijk"]) if label.get("array") is not None else NOTHING
-        mask, extent = replaceSlices(found, self._drawn.get(label["value"], NOTHING), self._slices)
+        drawn = self._drawn.get(label["value"], NOTHING)
+        mask, extent = yield from replaceSliceSteps(found, drawn, self._slices)
         if not extent:
             return False
         yield
@@ -109,11 +110,15 @@ def onSlices(drawn: Crop, slices: Iterable[int]) -> Crop:
     return chosen, [*extent[:4], extent[4] + kept[0], extent[4] + kept[-1]]
 
 
-def replaceSlices(found: Crop, drawn: Crop, slices: Iterable[int]) -> Crop:
-    """Return a label with some slices as drawn."""
-    mask, extent = found[0].copy(), found[1]
-    for k in slices:
-        if extent and extent[4] <= k <= extent[5]:
-            mask[k - extent[4]] = 0
-    joined = joinCrops([(mask, extent), drawn])
-    return joined if joined[0].any() else NOTHING
+def replaceSliceSteps(found: Crop, drawn: Crop, slices: Iterable[int]) -> Generator[None, None, Crop]:
+    """Return a label with some slices as drawn, a few slices per step."""
+    mask, extent = found
+    crops = []
+    for first in range(0, len(mask) if extent else 0, SLICES_PER_STEP):
+        piece = mask[first : first + SLICES_PER_STEP].copy()
+        start = extent[4] + first
+        piece[[k - start for k in slices if 0 <= k - start < len(piece)]] = 0
+        if piece.any():
+            crops.append((piece, [*extent[:4], start, start + len(piece) - 1]))
+        yield
+    return (yield from joinCropSteps([*crops, drawn]))
