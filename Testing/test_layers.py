@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
     {"__init__", "errors", "documents"},
     {"wire", "wire_body", "wire_decoder", "wire_command", "wire_client"},
-    {"atomic_files", "leftovers", "native_output", "kept_memory", "device_turns", "failure_log"},
+    {"atomic_files", "leftovers", "native_output", "kept_memory", "device_turns", "failure_log", "process_log"},
     {"labels", "volume", "box", "orientation", "label_crops", "largest_component", "scan_checks"},
     {"image_files", "image_checks", "nifti_checks", "dicom_files", "dicom_header", "dicom_series", "dicom_slices"},
     {"models"},

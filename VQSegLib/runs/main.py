@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from VQSegLib.errors import Cancelled, VQSegError
 from VQSegLib.failure_log import write_failure_log
 from VQSegLib.kept_memory import keep_freed_memory
+from VQSegLib.process_log import log_to_stderr
 from VQSegLib.project.folder import Project
 from VQSegLib.project.review import utc_now
 from VQSegLib.runs.documents import RunResult, RunState
@@ -31,7 +32,7 @@ def run(project_path: str, run_id: str) -> int:
     Returns:
         Exit status: 0 finished, paused or stopped, 1 failed.
     """
-    _set_up_log()
+    log_to_stderr()
     lower_priority()
     keep_freed_memory()
     folder = RunFolder(Path(project_path) / "runs" / run_id)
@@ -87,11 +88,3 @@ def _end_politely(heartbeat: Heartbeat) -> None:
         heartbeat.is_ending = True
 
     signal.signal(signal.SIGTERM, stop)
-
-
-def _set_up_log() -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger = logging.getLogger("VQSegLib")
-    logger.handlers, logger.propagate = [handler], False
-    logger.setLevel(logging.INFO)

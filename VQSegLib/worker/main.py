@@ -28,10 +28,12 @@ def run() -> NoReturn:
     streams = take_standard_streams()
     # Everything else is imported only now, when nothing it prints can get between the messages.
     from VQSegLib.kept_memory import keep_freed_memory
+    from VQSegLib.process_log import log_to_stderr
     from VQSegLib.worker.orphans import end_with_parent
     from VQSegLib.worker.outgoing import Outgoing
 
-    _set_up_log()
+    faulthandler.enable()  # stderr tells where the process crashed, if it does
+    log_to_stderr()
     end_with_parent()
     keep_freed_memory()
     if os.isatty(streams.input_fd):
@@ -72,13 +74,3 @@ def _receive(fd: int) -> Iterator[Received]:
     while data := os.read(fd, PIECE_BYTES):
         yield from decoder.feed(data)
     yield from decoder.finish()
-
-
-def _set_up_log() -> None:
-    """Log to stderr, also where the process crashed if it does."""
-    faulthandler.enable()
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger = logging.getLogger("VQSegLib")
-    logger.handlers, logger.propagate = [handler], False
-    logger.setLevel(logging.INFO)

@@ -34,10 +34,6 @@ class InitializeParams(Params):
     protocol: int
 
 
-class NoParams(Params):
-    """A request without parameters."""
-
-
 class ListModelsParams(Params):
     """Parameters of ``models/list``; without a folder the shipped models are listed."""
 
